@@ -1,0 +1,49 @@
+# Given python3 (3.10 or newer, with venv) and make, `make demo` and `make test` do everything; a second call is free.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+LOCK   ?= requirements.lock
+# Small networks: two threads that sleep while they wait are faster than ones that spin, when the machine is shared.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: install demo test test-slow test-lowest lint bench lock clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: $(LOCK) requirements-uv.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, found " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(LOCK)
+	touch $@
+
+demo: install
+	WANDB_MODE=offline $(BIN)/python cli.py fit -c configs/gan/digits.yaml
+
+test: install
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+# The quick tests on the lowest supported versions of torch, pytorch-lightning and the rest.
+test-lowest:
+	$(MAKE) test VENV=.venv-lowest LOCK=requirements-lowest.lock
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+# After a change of the dependencies in pyproject.toml.
+LOCKING := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra dev --python-version 3.10 pyproject.toml
+lock: install
+	$(LOCKING) --upgrade --output-file requirements.lock
+	$(LOCKING) --upgrade --resolution lowest-direct --output-file requirements-lowest.lock
+	echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade - --output-file requirements-uv.lock
+
+clean:
+	rm -rf .venv .venv-lowest .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,73 @@
+"""Opening checkpoints, with a message for whatever can be wrong with one."""
+
+import difflib
+import importlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+
+from commands.errors import UserError
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """The content of a Lightning checkpoint; no code in it is run.
+
+    Raises:
+        UserError: if there is none, or it is none.
+    """
+    file = Path(path)
+    if not file.is_file():
+        message = f"there is no checkpoint {path}"
+        others = sorted(str(p) for p in file.parent.glob("*.ckpt")) if file.parent.is_dir() else []
+        if others:
+            nearest = difflib.get_close_matches(str(file), others, n=3, cutoff=0) or others[:3]
+            message += f": the folder holds {', '.join(nearest)}"
+        else:
+            message += ": a run keeps its own in RUN/checkpoints/last.ckpt"
+        raise UserError(message)
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise UserError(
+            f"{path} cannot be opened as a checkpoint; it may be cut off or something else ({reason})"
+        ) from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is no Lightning checkpoint: it holds no state_dict")
+    return checkpoint
+
+
+def model_class(checkpoint: dict[str, Any]) -> str | None:
+    """The full name of the class whose weights a checkpoint holds; None if it was not made by this project."""
+    name = checkpoint.get("model_class")
+    return name if isinstance(name, str) else None
+
+
+def check_checkpoint(path: str, class_path: str) -> None:
+    """Raise a UserError unless the checkpoint holds weights of `class_path`."""
+    found = model_class(read_checkpoint(path))
+    if found is not None and found != class_path:
+        raise UserError(
+            f"{path} holds a {found.rpartition('.')[2]} but a {class_path.rpartition('.')[2]} is asked for: "
+            "use the config.yaml of the checkpoint's own run folder"
+        )
+
+
+def load_model(path: str) -> LightningModule:
+    """The model of a checkpoint, on the CPU, in evaluation mode.
+
+    Raises:
+        UserError: if its class is not this project's, or is not known any more.
+    """
+    checkpoint = read_checkpoint(path)
+    name = model_class(checkpoint)
+    if name is None or not name.startswith("lightning_models."):
+        raise UserError(f"{path} names no model of this project (found {name})")
+    module_name, _, class_name = name.rpartition(".")
+    model = getattr(importlib.import_module(module_name), class_name, None)
+    if not (isinstance(model, type) and issubclass(model, LightningModule)):
+        raise UserError(f"{path} holds a {name}, which this version does not have")
+    return model.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()

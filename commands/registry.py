@@ -1,0 +1,23 @@
+"""The classes that can be named on the command line by their short names, and what the data tells the model.
+
+Importing this module imports them all, which is what lets jsonargparse find them.
+"""
+
+from datamodules.images import CIFAR10, MNIST, Digits, FashionMNIST, ImageFolder
+
+from lightning_models import networks, objectives, regularizers
+from lightning_models.gan import GAN, LSGAN, WGAN, WGANGP
+
+MODELS = (GAN, LSGAN, WGAN, WGANGP)
+DATA = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder)
+INJECTED = {
+    "generator": networks.Generator,
+    "discriminator": networks.Discriminator,
+    "objective": objectives.Objective,
+    "regularizer": regularizers.Regularizer,
+}  # option -> base class
+
+LINKED = (
+    "image_shape",
+    "value_range",
+)  # attributes of the data that models take, where they have such an option

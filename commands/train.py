@@ -1,0 +1,223 @@
+"""fit, validate, test and predict: LightningCLI with run folders, tracking and pictures."""
+
+import csv
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from commands import registry
+from commands.checkpoints import check_checkpoint
+from commands.errors import UserError
+from commands.run_folder import check_run_dir, default_run_dir, experiment_name, unused
+from commands.usage import ExplainingParser
+from lightning_models.callbacks.image_samples import ImageSamples
+from lightning_models.callbacks.progress import ProgressBar
+from lightning_models.callbacks.random_state import RandomState
+from lightning_models.callbacks.run_summary import RunSummary
+from lightning_models.callbacks.throughput import Throughput
+from lightning_models.tracking import WandbOptions, close_wandb, make_loggers
+
+DEFAULT_EPOCHS = 20  # where neither trainer.max_epochs nor max_steps nor max_time is given
+SIGTERM_STATUS = 143
+
+
+def run_trainer(command: str, options: list[str]) -> None:
+    """Run `command` (fit, validate, test or predict) with its command line options."""
+    quieten_libraries()
+    try:
+        ProjectCLI(args=[command, *options])
+    except SIGTERMException:  # an exit with status 0 otherwise, although the run is not finished
+        print("stopped by SIGTERM", file=sys.stderr)
+        sys.exit(SIGTERM_STATUS)
+
+
+class ProjectCLI(LightningCLI):
+    """LightningCLI in subclass mode: `--model GAN --data MNIST`, or a config file that names them."""
+
+    def __init__(self, args: list[str]) -> None:
+        self.arguments = args
+        self.resumes = False
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,  # modules define their own
+            save_config_callback=None,  # the run folder's config.yaml is written below
+            seed_everything_default=0,
+            parser_class=ExplainingParser,
+            trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
+            args=args,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The options beside those of the trainer, the model and the data."""
+        parser.add_argument(
+            "--run_dir",
+            type=str | None,
+            default=None,
+            help="The folder that holds everything about the run; by default runs/<experiment>/<time>.",
+        )
+        parser.add_argument(
+            "--quiet",
+            type=bool,
+            default=False,
+            help="Write no progress bar, as suits a log file (true or false).",
+        )
+        parser.add_lightning_class_args(ImageSamples, "samples")
+        parser.add_class_arguments(WandbOptions, "wandb")
+        for name in registry.LINKED:
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse what `main` was given, whatever stands in sys.argv."""
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the config as it is: Lightning would let the checkpoint's options override the command line's."""
+
+    @property
+    def options(self) -> Any:
+        """The parsed options of this command."""
+        return self.config[self.subcommand]
+
+    def before_instantiate_classes(self) -> None:
+        """Check the folder and the checkpoint before anything expensive, and settle the folder's name."""
+        options, command = self.options, self.subcommand
+        if options.ckpt_path is not None:
+            check_checkpoint(options.ckpt_path, options.model.class_path)
+        elif command != "fit":
+            raise UserError(f"{command} needs a checkpoint: --ckpt_path RUN/checkpoints/last.ckpt")
+        if options.run_dir is None:
+            config_files = [str(path) for path in options.config or []]
+            name = experiment_name(config_files, options.model.class_path, options.data.class_path)
+            options.run_dir = str(default_run_dir(name))
+        run_dir = Path(options.run_dir)
+        if command != "fit":
+            options.run_dir = str(unused(run_dir / command))
+        elif rank_zero_only.rank == 0:
+            self.resumes = check_run_dir(run_dir, options.ckpt_path)
+        trainer = options.trainer
+        if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
+            trainer.max_epochs = DEFAULT_EPOCHS
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer with this project's loggers and callbacks; those of the config come on top."""
+        options = self.options
+        run_dir = Path(options.run_dir)
+        self.write_config(run_dir)
+        self._dump_config()
+        if options.trainer.logger is None:
+            wandb_options = WandbOptions(**options.wandb) if self.subcommand == "fit" else WandbOptions("disabled")
+            kwargs["logger"] = make_loggers(run_dir, wandb_options, self.config_dump)
+        if options.quiet:
+            kwargs["enable_progress_bar"] = False
+        self.summary = RunSummary(" ".join(["python cli.py", *self.arguments]), options.seed_everything)
+        return super().instantiate_trainer(default_root_dir=run_dir, **kwargs)
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        """Add what every run has. Checkpoints come last: what the others keep belongs into them."""
+        run_dir = Path(self.options.run_dir)
+        callbacks = [RandomState(), Throughput(), self.summary, *callbacks]
+        if config.get("enable_progress_bar") is not False:
+            callbacks.append(ProgressBar(refresh_rate=20))
+        if self.subcommand == "fit" and config.get("enable_checkpointing") is not False:
+            callbacks += checkpoints(run_dir / "checkpoints", getattr(self.model, "monitor", None))
+        return super()._instantiate_trainer(config, callbacks)
+
+    def write_config(self, run_dir: Path) -> None:
+        """`config.yaml`, all of it; a resumed run whose options differ keeps both."""
+        if rank_zero_only.rank != 0:
+            return
+        run_dir.mkdir(parents=True, exist_ok=True)
+        kept = self.options.clone()
+        kept.ckpt_path = None
+        text = self._parser(self.subcommand).dump(kept, skip_none=False)
+        path = run_dir / "config.yaml"
+        if path.exists() and yaml.safe_load(path.read_text()) != yaml.safe_load(text):
+            path = unused(run_dir / "config-resumed.yaml")
+        path.write_text(text)
+
+    # --------------------------------------------------------------------------------------------- what is run
+
+    def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
+        """Write `predictions.csv`: a row an input, in order, with the columns that the model's predict_step gives."""
+        if self.trainer.world_size > 1:
+            raise UserError("predict keeps the order of its input on one device only: --trainer.devices 1")
+        batches = self.trainer.predict(model, datamodule=datamodule, **kwargs) or []
+        path = Path(self.options.run_dir) / "predictions.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            number = 0
+            for batch in batches:
+                if number == 0:
+                    writer.writerow(["id", *batch])
+                for row in zip(*(column.tolist() for column in batch.values()), strict=True):
+                    writer.writerow([number, *row])
+                    number += 1
+        print(f"predictions  {path} ({number:,} rows)")
+
+    def after_fit(self) -> None:
+        """Say where everything is, and what to try next."""
+        tracking = close_wandb(self.trainer)
+        if not self.trainer.is_global_zero:
+            return
+        run_dir = Path(self.options.run_dir)
+        last = run_dir / "checkpoints" / "last.ckpt"
+        lines = [f"run folder   {run_dir}"]
+        grids = sorted((run_dir / "samples").glob("grid-*.png"))
+        if grids:
+            lines.append(f"last grid    {grids[-1]}")
+        lines += [f"metrics      {run_dir / 'metrics.csv'}", f"summary      {run_dir / 'summary.json'}"]
+        if tracking:
+            lines.append(tracking)
+        if last.exists():
+            lines += [
+                "Try next:",
+                f"  python cli.py sample --ckpt_path {last} --count 100 --seed 1 --output grid.png",
+                f"  python cli.py interpolate --ckpt_path {last} --seed 1 --output strip.png",
+                f"  python cli.py validate -c {run_dir / 'config.yaml'} --ckpt_path {last}",
+                f"  python cli.py fit -c {run_dir / 'config.yaml'} --ckpt_path {last} --trainer.max_epochs "
+                f"{2 * max(1, self.trainer.current_epoch)}    (go on)",
+            ]
+        print("\n".join(lines))
+
+    def after_validate(self) -> None:
+        """Keep the numbers beside the config."""
+        self.summary.write(self.trainer, self.model)
+        if self.trainer.is_global_zero:
+            print(f"summary      {Path(self.options.run_dir) / 'summary.json'}")
+
+    after_test = after_validate
+
+
+def checkpoints(folder: Path, monitor: tuple[str, str] | None) -> list[Callback]:
+    """`last.ckpt` after every epoch and, where the model names what it is judged by, `best.ckpt`."""
+    kept: list[Callback] = [ModelCheckpoint(folder, filename="last", enable_version_counter=False)]
+    if monitor is not None:
+        metric, mode = monitor
+        kept.insert(0, ModelCheckpoint(folder, "best", monitor=metric, mode=mode, enable_version_counter=False))
+    return kept
+
+
+def quieten_libraries() -> None:
+    """Leave out what Lightning says on every start; warnings stay, but for those that do not apply here."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    # The files of a run stand in its own folder, where a resumed run finds its checkpoints on purpose.
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    # What it warns of, weights after the batch's update, is what is wanted.
+    warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
+    # Lightning 2.6 uses names of torch's pytree that torch 2.15 is about to drop; nobody here can act on it.
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
+    torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it, as their users expect

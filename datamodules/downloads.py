@@ -1,0 +1,36 @@
+"""Data sets fetched by torchvision; nothing half-written is ever left in the data folder."""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import torchvision
+
+
+def fetch(data_set: str, root: Path, wanted: Iterable[str]) -> None:
+    """Fetch torchvision's `data_set` beside its place, then move the files or folders `wanted` into `root`.
+
+    Args:
+        data_set: Name of a class of torchvision.datasets.
+        root: Folder of the data sets; made if it does not exist.
+        wanted: Paths below `root`.
+
+    Raises:
+        OSError: without a connection, or if `root` cannot be written.
+        RuntimeError: if the server does not have the files.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as folder:
+        getattr(torchvision.datasets, data_set)(folder, download=True)
+        for name in wanted:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(Path(folder) / name, root / name)
+
+
+def missing_data(data_set: str, looked_at: str, put_there: str, reason: str) -> FileNotFoundError:
+    """The error to raise: what was looked for where, why it could not be fetched, and what to do."""
+    return FileNotFoundError(
+        f"{data_set} was not found: looked at {looked_at}. It was not downloaded: {reason}. Put {put_there} there, or "
+        "name the folder that holds it with --data.root or the environment variable DATA_ROOT"
+    )

@@ -1,0 +1,209 @@
+"""What all image data has in common: splits, classes, sizes, batches and the range of pixel values."""
+
+import os
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+
+from datamodules.class_subset import chosen_classes
+from datamodules.tensor_dataset import Batch, TensorLoader
+
+LabelledImages = tuple[Tensor, Tensor]  # (images, channels, height, width) uint8 and (images,) int64
+
+VALUE_RANGES = ((-1.0, 1.0), (0.0, 1.0))
+
+
+class ImageDataModule(LightningDataModule, ABC):
+    """Images and their classes, read once into memory; batches of (images, labels).
+
+    A kind of images says what it is without reading any pixel (`native_shape`, `native_class_names`: the model is built
+    from them first) and reads its parts in `read_parts`.
+
+    After `setup`: `train_images`, `val_images` and `test_images`, uint8 of shape (images, *image_shape), and
+    `train_labels`, ..., int64 in 0..num_classes - 1. The model gets float32 images in `value_range`: 8 bits a pixel are
+    transferred and then scaled on the device.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 128,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        image_size: int | None = None,
+        classes: list[int | str] | None = None,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        with_replacement: bool = False,
+        horizontal_flip: bool = False,
+        val_fraction: float = 0.1,
+        split_seed: int = 0,
+        seed: int | None = None,
+    ) -> None:
+        """Keep and check the options; the data is read in `setup`.
+
+        Args:
+            batch_size: Images in a batch of each process.
+            value_range: Lowest and highest pixel value that the model sees: [-1.0, 1.0] or [0.0, 1.0].
+            image_size: Height and width in pixels that images are scaled to; by default their own.
+            classes: Numbers or names of the classes to keep, all by default; labels then count from 0 in this order.
+            shuffle: Take the training images in another order each epoch, otherwise in the stored one.
+            drop_last: Leave out the last training batch of an epoch if it is smaller than the others.
+            with_replacement: Draw training images independently of each other, so that an epoch repeats some.
+            horizontal_flip: Mirror each training image with probability one half.
+            val_fraction: Part of the training images that is kept for validation, from 0 (none) to below 1.
+            split_seed: Seed that decides which images are kept for validation.
+            seed: Seed of the order of batches; by default the one of seed_everything, else 0.
+
+        Raises:
+            ValueError: if an option is out of its range.
+        """
+        super().__init__()
+        if tuple(value_range) not in VALUE_RANGES:
+            raise ValueError(f"value_range is {list(value_range)}: use [-1.0, 1.0] or [0.0, 1.0]")
+        if image_size is not None and image_size < 1:
+            raise ValueError(f"image_size is {image_size}: use a whole number of pixels from 1 up")
+        check_fraction("val_fraction", val_fraction)
+        self.batch_size = batch_size
+        self.value_range = (float(value_range[0]), float(value_range[1]))
+        self.image_size = image_size
+        self.classes = classes
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.with_replacement = with_replacement
+        self.horizontal_flip = horizontal_flip
+        self.val_fraction = val_fraction
+        self.split_seed = split_seed
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+
+    @property
+    @abstractmethod
+    def native_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images as they are."""
+
+    @property
+    @abstractmethod
+    def native_class_names(self) -> tuple[str, ...]:
+        """Names of all classes."""
+
+    @abstractmethod
+    def read_parts(self) -> dict[str, LabelledImages]:
+        """The images of "train", "test" and, where the source has such a part, "val", with all classes."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.native_shape
+        return (channels, self.image_size or height, self.image_size or width)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes that are kept."""
+        return len(self.class_names)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Name of each label."""
+        return [self.native_class_names[number] for number in self._class_numbers()]
+
+    def setup(self, stage: str) -> None:
+        """Read the data, once."""
+        if hasattr(self, "train_images"):
+            return
+        parts = {name: self._fitted(*part) for name, part in self.read_parts().items()}
+        train = parts["train"]
+        if "val" not in parts:
+            train, parts["val"] = random_split(train, self.val_fraction, self.split_seed, "val_fraction")
+        self.train_images, self.train_labels = train
+        self.val_images, self.val_labels = parts["val"]
+        self.test_images, self.test_labels = parts["test"]
+
+    def train_dataloader(self) -> TensorLoader:
+        """Batches of the training images."""
+        # overfit_batches must repeat the same batches; Lightning can turn the shuffling off in its own loaders only
+        overfits = getattr(self.trainer, "overfit_batches", 0) > 0
+        return TensorLoader(
+            (self.train_images, self.train_labels),
+            self.batch_size,
+            shuffle=self.shuffle and not overfits,
+            drop_last=self.drop_last,
+            with_replacement=self.with_replacement and not overfits,
+            seed=self.seed,
+            augment=flip_half_of_them if self.horizontal_flip else None,
+        )
+
+    def val_dataloader(self) -> TensorLoader | list[TensorLoader]:
+        """Each validation image once; no loader at all where none are kept for it."""
+        validation_is_asked_for = self.trainer is not None and self.trainer.state.fn == "validate"
+        if len(self.val_images) == 0 and not validation_is_asked_for:
+            return []
+        return self._evaluation_loader("validation", self.val_images, self.val_labels, "val_fraction")
+
+    def test_dataloader(self) -> TensorLoader:
+        """Each test image once."""
+        return self._evaluation_loader("test", self.test_images, self.test_labels, "test_fraction")
+
+    def predict_dataloader(self) -> TensorLoader:
+        """The test images."""
+        return self.test_dataloader()
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Scale the pixels 0..255 to `value_range`, exactly at both ends, in float32 on the device."""
+        images, *rest = batch
+        if images.dtype == torch.uint8:
+            low, high = self.value_range
+            images = images.float().div_(255 / (high - low)).add_(low)
+        return (images, *rest)
+
+    def _class_numbers(self) -> list[int]:
+        return chosen_classes(self.classes, self.native_class_names)
+
+    def _fitted(self, images: Tensor, labels: Tensor) -> LabelledImages:
+        """The chosen classes, at the chosen size."""
+        if self.classes is not None:
+            new_label = torch.full((len(self.native_class_names),), -1)
+            new_label[self._class_numbers()] = torch.arange(self.num_classes)
+            labels = new_label[labels]
+            images, labels = images[labels >= 0], labels[labels >= 0]
+        if images.shape[1:] != self.image_shape:
+            images = F.interpolate(images, size=self.image_shape[1:], mode="bilinear", antialias=True)
+        return images, labels
+
+    def _evaluation_loader(self, kind: str, images: Tensor, labels: Tensor, option: str) -> TensorLoader:
+        if len(images) == 0:
+            raise ValueError(f"there are no {kind} images: keep some with --data.{option} 0.1")
+        return TensorLoader((images, labels), self.batch_size, exactly_once=True)
+
+
+def check_fraction(option: str, value: float) -> None:
+    """Raise ValueError unless `value` is from 0 to below 1."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{option} is {value}: use a number from 0 (none) to below 1")
+
+
+def random_split(
+    part: LabelledImages, fraction: float, seed: int, option: str
+) -> tuple[LabelledImages, LabelledImages]:
+    """What is left of `part` and the `fraction` of it that is kept apart, chosen by `seed`, both in their stored order.
+
+    Raises:
+        ValueError: if nothing is left; it names `option`.
+    """
+    images, labels = part
+    num_apart = round(fraction * len(images))
+    if num_apart == 0:
+        return part, (images[:0], labels[:0])
+    if num_apart == len(images):
+        raise ValueError(f"{option} {fraction} of {num_apart} images leaves none to train on: use a smaller one")
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    apart, left = order[:num_apart].sort().values, order[num_apart:].sort().values
+    return (images[left], labels[left]), (images[apart], labels[apart])
+
+
+def flip_half_of_them(batch: Batch, generator: torch.Generator) -> Batch:
+    """Mirror each image (batch, channels, height, width) left to right with probability one half."""
+    images, *rest = batch
+    mirrored = torch.rand(len(images), generator=generator) < 0.5
+    return (torch.where(mirrored[:, None, None, None], images.flip(-1), images), *rest)

@@ -1,0 +1,108 @@
+"""Pictures of what a model generates, while it trains."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from lightning_models.image_generator import ImageGenerator
+from lightning_models.latent import InterpolationMode
+from lightning_models.pictures import to_picture
+from lightning_models.tracking import save_picture
+
+
+class ImageSamples(Callback):
+    """Writes grids, a strip of progress and an interpolation into `samples/` and to W&B.
+
+    A grid at the start, at the chosen interval, half-way and at the end, always of the same latent vectors; the strip
+    has a row of them for every epoch; the interpolation is made at the end. The training itself is not changed: the
+    latent vectors come from a generator of their own. Models that make no images are left alone.
+
+    Args:
+        grid: rows and columns of a grid.
+        every_n_epochs: epochs between two grids; 0: only at the start, half-way and at the end.
+        every_n_batches: batches between two grids, instead of epochs.
+        progress_columns: images in a row of the strip of progress; 0: no strip.
+        interpolation_steps: images of the interpolation, both ends included; 0: none.
+        interpolation_mode: along a straight line or along a great circle.
+        seed: of the latent vectors.
+    """
+
+    def __init__(
+        self,
+        grid: int = 8,
+        every_n_epochs: int = 1,
+        every_n_batches: int | None = None,
+        progress_columns: int = 10,
+        interpolation_steps: int = 9,
+        interpolation_mode: InterpolationMode = "spherical",
+        seed: int = 0,
+    ) -> None:
+        if grid < 1:
+            raise ValueError(f"samples.grid is {grid}: expected at least 1 row and column")
+        self.grid, self.every_n_epochs, self.every_n_batches = grid, every_n_epochs, every_n_batches
+        self.progress_columns, self.seed = progress_columns, seed
+        self.interpolation_steps, self.interpolation_mode = interpolation_steps, interpolation_mode
+        self.progress: list[Tensor] = []  # a row an epoch: (progress_columns, C, H, W) uint8
+        self.last_grid_step = -1
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The grid of an untrained model."""
+        if trainer.global_step == 0:
+            self.write_grid(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Grids at an interval of batches, and half-way."""
+        step = trainer.global_step
+        if step == half_of_training(trainer) or (self.every_n_batches and step % self.every_n_batches == 0):
+            self.write_grid(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A grid where one is due, and a row of the strip."""
+        by_epochs = self.every_n_epochs > 0 and self.every_n_batches is None
+        if by_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self.write_grid(trainer, pl_module)
+        if self.progress_columns and isinstance(pl_module, ImageGenerator) and trainer.is_global_zero:
+            images = pl_module.sample(self.progress_columns, self.seed)
+            self.progress.append((images.clamp(0, 1) * 255).round().to(torch.uint8))
+            rows = torch.cat(self.progress).float() / 255
+            save_picture(trainer, "progress", to_picture(rows, self.progress_columns))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The last grid and the interpolation."""
+        self.write_grid(trainer, pl_module)
+        if self.interpolation_steps and isinstance(pl_module, ImageGenerator) and trainer.is_global_zero:
+            images = pl_module.interpolation(self.interpolation_steps, self.seed, self.interpolation_mode)
+            save_picture(trainer, "interpolation", to_picture(images, self.interpolation_steps))
+
+    def write_grid(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """`samples/grid-<batches so far>.png`, unless this batch has one already."""
+        if not isinstance(pl_module, ImageGenerator) or not trainer.is_global_zero:
+            return
+        if trainer.global_step == self.last_grid_step:
+            return
+        self.last_grid_step = trainer.global_step
+        images = pl_module.sample(self.grid**2, self.seed)
+        save_picture(trainer, f"grid-{trainer.global_step:07d}", to_picture(images, self.grid), key="grid")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows of the strip so far: a resumed run goes on with it."""
+        return {"progress": torch.stack(self.progress) if self.progress else None}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See state_dict."""
+        rows = state_dict["progress"]
+        self.progress = [] if rows is None else list(rows)
+
+
+def half_of_training(trainer: Trainer) -> int | None:
+    """The number of batches after which half of the training is done; None where its length is not known.
+
+    Not `trainer.estimated_stepping_batches`: asking for it drops the loader's state on resume (Lightning issue 20550).
+    """
+    if trainer.max_steps > 0:
+        return trainer.max_steps // 2
+    if trainer.max_epochs is None or trainer.max_epochs < 1 or trainer.num_training_batches == float("inf"):
+        return None
+    return int(trainer.max_epochs * trainer.num_training_batches) // 2

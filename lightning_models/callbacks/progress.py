@@ -1,0 +1,17 @@
+"""The progress bar."""
+
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import TQDMProgressBar
+
+
+class ProgressBar(TQDMProgressBar):
+    """Training losses and samples a second, as they stand in the last row of metrics."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, int | str | float]:
+        """Without the `train/` of the names, so that they fit on a line."""
+        logged = trainer.logged_metrics
+        losses = {name.removeprefix("train/"): value for name, value in logged.items() if name.endswith("loss")}
+        shown: dict[str, int | str | float] = {name: f"{float(value):.3g}" for name, value in losses.items()}
+        if "train/samples_per_second" in logged:
+            shown["samples/s"] = f"{float(logged['train/samples_per_second']):,.0f}"
+        return shown

@@ -1,0 +1,87 @@
+"""`summary.json`: what a run was and what came out of it."""
+
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning
+import torch
+import torchvision
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from lightning_models.callbacks.throughput import Throughput
+from lightning_models.tracking import MetricsFile
+
+
+class RunSummary(Callback):
+    """Writes `summary.json` into the run folder at the end of a command, and keeps metrics.csv whole on a resume."""
+
+    def __init__(self, command: str, seed: int | None) -> None:
+        self.command, self.seed = command, seed
+        self.started = time.time()
+        self.earlier_seconds = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After a resume: drop the rows of metrics.csv that are about to be written again."""
+        if trainer.global_step:
+            for logger in trainer.loggers:
+                if isinstance(logger, MetricsFile):
+                    logger.drop_from(trainer.global_step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seconds spent so far, over all parts of a resumed run."""
+        return {"seconds": self.earlier_seconds + time.time() - self.started}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See state_dict."""
+        self.earlier_seconds = state_dict["seconds"]
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write it."""
+        self.write(trainer, pl_module)
+
+    def write(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write `summary.json` beside, then rename."""
+        if not trainer.is_global_zero:
+            return
+        path = Path(trainer.default_root_dir) / "summary.json"
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(self.summary(trainer, pl_module), indent=2) + "\n")
+        part.replace(path)
+
+    def summary(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """All of it as plain values."""
+        rates = [c.samples_per_second() for c in trainer.callbacks if isinstance(c, Throughput)]
+        networks = {
+            name: sum(p.numel() for p in network.parameters())
+            for name, network in pl_module.named_children()
+            if any(True for _ in network.parameters())
+        }
+        return {
+            "command": self.command,
+            "model": type(pl_module).__name__,
+            "metrics": {name: value.item() for name, value in sorted(trainer.callback_metrics.items())},
+            "parameters": networks,
+            "batches": trainer.global_step,
+            "epochs": trainer.current_epoch,
+            "seconds": round(self.earlier_seconds + time.time() - self.started, 2),
+            "samples_per_second": rates[0] if rates else None,
+            "seed": self.seed,
+            "precision": str(trainer.precision),
+            "hardware": {
+                "processor": platform.processor() or platform.machine(),
+                "cores": os.cpu_count(),
+                "accelerator": type(trainer.accelerator).__name__,
+                "devices": trainer.world_size,
+                "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            },
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "pytorch-lightning": pytorch_lightning.__version__,
+                "torchvision": torchvision.__version__,
+            },
+        }

@@ -1,0 +1,18 @@
+"""Checks of what a user chose; each message says what was found and what to use instead."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+
+def check_choice(option: str, value: str, choices: object) -> None:
+    """Raise ValueError unless `value` is one of the strings of the Literal type `choices`."""
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise ValueError(f"{option} {value!r} is unknown: choose one of {', '.join(map(repr, allowed))}")
+
+
+def check_at_least_one(option: str, sizes: Sequence[int]) -> None:
+    """Raise ValueError if one of the sizes is below 1."""
+    if any(size < 1 for size in sizes):
+        found = sizes[0] if len(sizes) == 1 else tuple(sizes)
+        raise ValueError(f"{option} is {found}: use whole numbers from 1 up")

@@ -1,0 +1,349 @@
+"""Generative adversarial networks: the one place where discriminator and generator are updated.
+
+Every variant is a combination of an objective, a regularizer and two networks. `LSGAN`, `WGAN` and `WGANGP` below only
+declare the defaults of their papers.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from pytorch_lightning.cli import OptimizerCallable
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torchmetrics import MeanMetric
+
+from lightning_models.batch_counting import CountsBatches
+from lightning_models.image_generator import ImageGenerator
+from lightning_models.injection import build, default
+from lightning_models.latent import LatentDistribution, sample_latent
+from lightning_models.networks import Discriminator, ExponentialMovingAverage, Generator, ImageShape
+from lightning_models.objectives import Objective
+from lightning_models.optimizers import build_optimizer
+from lightning_models.regularizers import Regularizer
+
+
+class GAN(CountsBatches, ImageGenerator):
+    """A generator and a discriminator that learn against each other (Goodfellow et al. 2014).
+
+    With its defaults: the non-saturating loss on DCGAN networks with the optimizers of Radford et al. 2016.
+
+    Args:
+        image_shape: (channels, height, width); linked from the data.
+        value_range: lowest and highest pixel value of the data; linked from the data. The generator must match it.
+        latent_dim: number of latent variables.
+        generator: network (batch, latent_dim) -> images.
+        discriminator: network images -> logits; `critic` in the Wasserstein papers.
+        objective: what the two minimise.
+        regularizer: a penalty on the discriminator, or a constraint on its weights.
+        n_critic: batches of discriminator updates to each update of the generator.
+        noise: distribution of the latent variables.
+        fresh_noise: draw new latent variables for the generator's update instead of those the discriminator just saw.
+        input_noise: standard deviation of Gaussian noise on the discriminator's inputs, in units of the pixel values.
+        input_noise_batches: number of batches in which that noise decays linearly to 0.
+        ema_decay: decay of the moving average of the generator that samples are taken from; none: the generator itself.
+        gradient_clip_norm: largest norm of the gradients of either network; none: no clipping.
+        optimizer_g: the generator's optimizer.
+        optimizer_d: the discriminator's optimizer.
+        compile_networks: run both networks through torch.compile (tens of seconds of start-up).
+
+    Raises:
+        ValueError: for networks that do not fit the data, or a regularizer that does not fit the discriminator.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        latent_dim: int = 100,
+        generator: Callable[[int, ImageShape], Generator] = default(
+            "lightning_models.networks.DCGANGenerator", width=64
+        ),
+        discriminator: Callable[[ImageShape], Discriminator] = default(
+            "lightning_models.networks.DCGANDiscriminator", width=64
+        ),
+        objective: Objective = default("lightning_models.objectives.NonSaturating"),
+        regularizer: Regularizer | None = None,
+        n_critic: int = 1,
+        noise: LatentDistribution = "normal",
+        fresh_noise: bool = False,
+        input_noise: float = 0.0,
+        input_noise_batches: int = 10_000,
+        ema_decay: float | None = None,
+        gradient_clip_norm: float | None = None,
+        optimizer_g: OptimizerCallable = default("torch.optim.Adam", lr=2e-4, betas=[0.5, 0.999]),
+        optimizer_d: OptimizerCallable = default("torch.optim.Adam", lr=2e-4, betas=[0.5, 0.999]),
+        compile_networks: bool = False,
+    ) -> None:
+        super().__init__()
+        self.keep_hyperparameters()
+        self.automatic_optimization = False
+        check_at_least("model.n_critic", n_critic, 1)
+        check_at_least("model.input_noise", input_noise, 0)
+        check_at_least("model.input_noise_batches", input_noise_batches, 1)
+        if ema_decay is not None and not 0 < ema_decay < 1:
+            raise ValueError(f"model.ema_decay is {ema_decay}: expected a number between 0 and 1, such as 0.999")
+        if gradient_clip_norm is not None and gradient_clip_norm <= 0:
+            raise ValueError(f"model.gradient_clip_norm is {gradient_clip_norm}: expected a positive number")
+
+        self.image_shape, self.value_range, self.latent_dim = image_shape, value_range, latent_dim
+        self.n_critic, self.noise, self.fresh_noise = n_critic, noise, fresh_noise
+        self.input_noise, self.input_noise_batches = input_noise, input_noise_batches
+        self.ema_decay, self.gradient_clip_norm = ema_decay, gradient_clip_norm
+        self.optimizer_g, self.optimizer_d, self.compile_networks = optimizer_g, optimizer_d, compile_networks
+
+        self.generator = build(generator, Generator, latent_dim, image_shape)
+        self.discriminator = build(discriminator, Discriminator, image_shape)
+        self.objective = build(objective, Objective)
+        self.regularizer = Regularizer() if regularizer is None else build(regularizer, Regularizer)
+        self.regularizer.check(self.discriminator)
+        if tuple(self.generator.output_range) != tuple(value_range):
+            raise ValueError(
+                f"the generator makes values in {list(self.generator.output_range)} but the data's are in "
+                f"{list(value_range)}: set data.value_range to {list(self.generator.output_range)}, "
+                f"or model.generator.output to {'sigmoid' if value_range[0] == 0 else 'tanh'}"
+            )
+        # channels-last is 1.6 times as fast for convolutions on the CPU, 3 times with bf16; it changes no result.
+        self.generator.to(memory_format=torch.channels_last)
+        self.discriminator.to(memory_format=torch.channels_last)
+        self.generator_ema = None if ema_decay is None else ExponentialMovingAverage(self.generator)
+        self.generator_metrics: dict[str, Tensor] = {}  # of the generator's last update, which n_critic may skip
+        self.evaluation = nn.ModuleDict({name: MeanMetric() for name in EVALUATION_METRICS})
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """The discriminator's optimizer, then the generator's."""
+        return [
+            build_optimizer(self.optimizer_d, self.discriminator.parameters()),
+            build_optimizer(self.optimizer_g, self.generator.parameters()),
+        ]
+
+    def setup(self, stage: str) -> None:
+        """Compile the networks if asked to, and make several processes work as they are."""
+        if self.compile_networks and stage == "fit":
+            self.generator.compile()
+            self.discriminator.compile()
+        if isinstance(self.trainer.strategy, DDPStrategy):
+            # Each backward reaches one of the two networks only.
+            self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """One update of the discriminator and, every `n_critic` batches, one of the generator."""
+        real, _ = batch  # (batch, channels, height, width), in value_range
+        d_optimizer, g_optimizer = self.optimizers()
+        generator_is_due = (self.trainer.global_step + 1) % self.n_critic == 0
+
+        with torch.set_grad_enabled(generator_is_due and not self.fresh_noise):  # D alone needs no graph through G
+            fake = self.generator(self.draw_training_latent(len(real)))  # same shape and range as real
+        real_logits = self.discriminator(self.with_input_noise(real))
+        fake_logits = self.discriminator(self.with_input_noise(fake.detach()))
+        d_loss = self.objective.discriminator_loss(real_logits, fake_logits)
+        penalty = self.regularizer.penalty(self.discriminator, real, fake.detach())
+        d_gradient_norm = self.update(d_optimizer, self.discriminator, d_loss if penalty is None else d_loss + penalty)
+        self.regularizer.after_update(self.discriminator)
+
+        if generator_is_due:
+            if self.fresh_noise:
+                fake = self.generator(self.draw_training_latent(len(real)))
+            with frozen(self.discriminator):
+                g_loss = self.objective.generator_loss(self.discriminator(self.with_input_noise(fake)))
+                g_gradient_norm = self.update(g_optimizer, self.generator, g_loss, metrics_within=self.n_critic)
+            if g_gradient_norm is not None:
+                self.generator_metrics = {"g_loss": g_loss.detach(), "g_gradient_norm": g_gradient_norm}
+            self.update_generator_ema()
+
+        if self.is_written():
+            metrics = self.discriminator_metrics(d_loss, real_logits, fake_logits) | self.generator_metrics
+            if d_gradient_norm is not None:
+                metrics["d_gradient_norm"] = d_gradient_norm
+            if penalty is not None:
+                metrics["penalty"] = penalty
+            self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()})
+        self.count_batch()
+
+    def update(self, optimizer: Any, network: nn.Module, loss: Tensor, metrics_within: int = 1) -> Tensor | None:
+        """One step of `optimizer` down `loss`; the norm of the gradients where somebody wants it, else None.
+
+        `manual_backward`, unlike `loss.backward()`, synchronises the gradients between processes.
+        """
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        norm = None
+        if self.gradient_clip_norm is not None or self.is_written(metrics_within):
+            gradients = [p.grad for p in network.parameters() if p.grad is not None]
+            scale = self.gradient_scale()
+            norm = torch.nn.utils.get_total_norm(gradients) / scale
+            if self.gradient_clip_norm is not None:
+                torch.nn.utils.clip_grads_with_norm_(network.parameters(), self.gradient_clip_norm, norm)
+        optimizer.step()
+        return norm
+
+    def gradient_scale(self) -> Tensor | float:
+        """What 16-bit precision multiplied the loss by, and so the gradients until the optimizer's step; else 1."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        return 1.0 if scaler is None else scaler.scale(torch.ones((), device=self.device))
+
+    def update_generator_ema(self) -> None:
+        """Move the averaged generator; a short memory at first, so that it forgets the initial weights.
+
+        Done here, not in `on_train_batch_end`, which runs after the checkpoint of the batch is written.
+        """
+        if self.generator_ema is None or self.ema_decay is None:
+            return
+        updates = (self.trainer.global_step + 1) // self.n_critic
+        self.generator_ema.update(self.generator, min(self.ema_decay, (1 + updates) / (10 + updates)))
+
+    def draw_training_latent(self, count: int) -> Tensor:
+        """(count, latent_dim) on the module's device; other vectors in each process."""
+        return sample_latent(count, self.latent_dim, self.noise, self.device)
+
+    def with_input_noise(self, images: Tensor) -> Tensor:
+        """`images` with Gaussian noise that decays linearly over training (report 2; Arjovsky & Bottou 2017)."""
+        std = self.input_noise * max(0.0, 1 - self.trainer.global_step / self.input_noise_batches)
+        return images + std * torch.randn_like(images) if std > 0 else images
+
+    def discriminator_metrics(self, d_loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """Loss, accuracies from hard decisions, and mean D(x), D(G(z)) of a batch: scalars."""
+        accuracy_real, accuracy_fake = self.objective.accuracy(real_logits, fake_logits)
+        return {
+            "d_loss": d_loss,
+            "d_accuracy_real": accuracy_real,
+            "d_accuracy_fake": accuracy_fake,
+            "d_real": self.objective.score(real_logits).mean(),
+            "d_fake": self.objective.score(fake_logits).mean(),
+        }
+
+    # ------------------------------------------------------------------------------------------------- evaluation
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Losses and accuracies on held-out images against fakes of the same latent variables every time."""
+        self.evaluate(batch, batch_idx, "val")
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """As in validation, on the test set."""
+        self.evaluate(batch, batch_idx, "test")
+
+    def evaluate(self, batch: tuple[Tensor, Tensor], batch_idx: int, prefix: str) -> None:
+        """Add a batch to the means; torchmetrics weighs each image alike, also over several processes."""
+        real, _ = batch
+        latent = self.draw_latent(len(real), torch.Generator().manual_seed(batch_idx)).to(self.device)
+        real_logits, fake_logits = self.discriminator(real), self.discriminator(self.generator(latent))
+        metrics = self.discriminator_metrics(
+            self.objective.discriminator_loss(real_logits, fake_logits), real_logits, fake_logits
+        )
+        metrics["g_loss"] = self.objective.generator_loss(fake_logits)
+        for name, value in metrics.items():
+            self.evaluation[name].update(value, weight=len(real))
+            self.log(f"{prefix}/{name}", self.evaluation[name], on_step=False, on_epoch=True)
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """The discriminator's opinion of each image: its logit and its score D(x), (batch,) each."""
+        logits = self.discriminator(batch[0]).flatten().float()
+        return {"logit": logits, "score": self.objective.score(logits)}
+
+    # ------------------------------------------------------------------------------------------------- generation
+
+    def draw_latent(self, count: int, generator: torch.Generator) -> Tensor:
+        """See ImageGenerator."""
+        return sample_latent(count, self.latent_dim, self.noise, torch.device("cpu"), generator, world_size=1)
+
+    @torch.no_grad()
+    def decode(self, latent: Tensor) -> Tensor:
+        """See ImageGenerator. From the averaged weights where there are any, with BatchNorm in evaluation mode."""
+        network = self.generator if self.generator_ema is None else self.generator_ema
+        was_training = network.training
+        network.eval()
+        images = torch.cat([network(part.to(self.device)).float().cpu() for part in latent.split(256)])
+        network.train(was_training)
+        low, high = self.value_range
+        return (images - low) / (high - low)
+
+
+EVALUATION_METRICS = ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_real", "d_fake")
+
+
+class LSGAN(GAN):
+    """Least squares GAN (Mao et al. 2017, eq. 9): the defaults of `GAN` with the squared distance as loss."""
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        objective: Objective = default("lightning_models.objectives.LeastSquares"),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(image_shape, objective=objective, **kwargs)
+
+
+class WGAN(GAN):
+    """Wasserstein GAN with weight clipping (Arjovsky et al. 2017, algorithm 1 and its defaults)."""
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        objective: Objective = default("lightning_models.objectives.Wasserstein"),
+        regularizer: Regularizer | None = default("lightning_models.regularizers.WeightClipping", clip_value=0.01),
+        n_critic: int = 5,
+        optimizer_g: OptimizerCallable = default("torch.optim.RMSprop", lr=5e-5),
+        optimizer_d: OptimizerCallable = default("torch.optim.RMSprop", lr=5e-5),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            image_shape,
+            objective=objective,
+            regularizer=regularizer,
+            n_critic=n_critic,
+            optimizer_g=optimizer_g,
+            optimizer_d=optimizer_d,
+            **kwargs,
+        )
+
+
+class WGANGP(GAN):
+    """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, algorithm 1 and its defaults).
+
+    The critic has no BatchNorm: the penalty is on the gradient of each image alone.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        discriminator: Callable[[ImageShape], Discriminator] = default(
+            "lightning_models.networks.DCGANDiscriminator", width=64, normalization="none"
+        ),
+        objective: Objective = default("lightning_models.objectives.Wasserstein"),
+        regularizer: Regularizer | None = default("lightning_models.regularizers.GradientPenalty", weight=10.0),
+        n_critic: int = 5,
+        optimizer_g: OptimizerCallable = default("torch.optim.Adam", lr=1e-4, betas=[0.0, 0.9]),
+        optimizer_d: OptimizerCallable = default("torch.optim.Adam", lr=1e-4, betas=[0.0, 0.9]),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            image_shape,
+            discriminator=discriminator,
+            objective=objective,
+            regularizer=regularizer,
+            n_critic=n_critic,
+            optimizer_g=optimizer_g,
+            optimizer_d=optimizer_d,
+            **kwargs,
+        )
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """No gradients for the parameters of `network` inside; afterwards each is as it was."""
+    trainable = [p for p in network.parameters() if p.requires_grad]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+
+
+def check_at_least(option: str, value: float, lowest: float) -> None:
+    """Raise a ValueError that names the option if its value is too small."""
+    if value < lowest:
+        raise ValueError(f"{option} is {value}: expected at least {lowest}")

@@ -1,0 +1,88 @@
+"""Latent vectors: drawn for a batch, and the paths between two of them."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lightning_models.checks import check_choice
+
+LatentDistribution = Literal["normal", "uniform", "normal_over_max"]
+InterpolationMode = Literal["linear", "spherical"]
+
+
+def sample_latent(
+    count: int,
+    latent_dim: int,
+    distribution: LatentDistribution,
+    device: torch.device | str,
+    generator: torch.Generator | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
+) -> Tensor:
+    """Draw latent vectors (count, latent_dim) on `device`; each process of a distributed run gets its own.
+
+    Args:
+        count: Vectors for this process.
+        latent_dim: Length of a vector.
+        distribution: "normal": N(0, 1). "uniform": U(-1, 1). "normal_over_max": N(0, 1) divided by the largest
+            value of the batch, as in report 1; its standard deviation is about 0.25 and varies with the batch.
+        device: Where the vectors are needed.
+        generator: Draws on its own device in place of the global state of `device`.
+        rank: This process, by default torch.distributed's.
+        world_size: Number of processes, by default torch.distributed's. With 1, all draw the same vectors.
+    """
+
+    def draw(rows: int) -> Tensor:
+        shape = (rows, latent_dim)
+        source = device if generator is None else generator.device
+        if distribution == "uniform":
+            return torch.rand(shape, generator=generator, device=source) * 2 - 1
+        normal = torch.randn(shape, generator=generator, device=source)
+        return normal / normal.max() if distribution == "normal_over_max" else normal
+
+    check_choice("latent distribution", distribution, LatentDistribution)
+    return draw_own_rows(draw, count, rank, world_size).to(device)
+
+
+def draw_own_rows(
+    draw: Callable[[int], Tensor], count: int, rank: int | None = None, world_size: int | None = None
+) -> Tensor:
+    """Of what `draw(rows)` returns for the whole batch of all processes, the `count` rows of this one.
+
+    All processes start from the same seed, so that each would draw the *same* noise. Therefore each draws for all
+    and keeps rows rank, rank + world_size, ...: different noise everywhere, and together what one process draws for
+    the same global batch.
+    """
+    if world_size is None:
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        world_size = torch.distributed.get_world_size() if distributed else 1
+    if rank is None:
+        rank = torch.distributed.get_rank() if world_size > 1 else 0
+    return draw(world_size * count)[rank::world_size]
+
+
+def interpolate(start: Tensor, end: Tensor, steps: int, mode: InterpolationMode) -> Tensor:
+    """Latent vectors (steps, latent_dim) on a path from `start` to `end`, both (latent_dim,) and exactly on it.
+
+    "linear" is a straight line, whose middle is shorter than Gaussian noise ever is. "spherical" (White 2016) turns
+    from one direction to the other and keeps the length. It is the straight line too where no plane to turn in is
+    defined: if one vector is 0, or both lie on one line through 0.
+
+    Raises:
+        ValueError: If `steps` is below 2 or the mode is unknown.
+    """
+    check_choice("interpolation mode", mode, InterpolationMode)
+    if steps < 2:
+        raise ValueError(f"an interpolation of {steps} steps has no two end points: use at least 2 steps")
+    shares = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device).unsqueeze(1)  # (steps, 1)
+
+    path = torch.lerp(start, end, shares)
+    if mode == "spherical":
+        angle = (start @ end / (start.norm() * end.norm())).clamp(-1, 1).acos()  # NaN if one vector is 0
+        if angle.sin() > 1e-3:  # acos knows smaller angles only to a few digits
+            path = ((1 - shares) * angle).sin() * start + (shares * angle).sin() * end
+            path /= angle.sin()
+    path[0], path[-1] = start, end  # not only up to rounding
+    return path

@@ -1,0 +1,208 @@
+"""Convolutional pair with a linear layer at its latent end: the Keras networks of reports 2, 4 and 5.
+
+Hidden layers are stages of stride 2, which halve the map in D and double it in G, plus as many 3 x 3 convolutions
+of stride 1 as `hidden_layers` asks for beyond the stages, at the smallest map, where they are cheap. So report 4's
+sweep over 3 to 6 hidden layers is one option: from three stages at 32 x 32 (32 => 16 => 8 => 4), and from two at
+28 x 28 (28 => 14 => 7, which does not halve again), where three hidden layers are two stages and one convolution of
+stride 1.
+"""
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor, nn
+
+from lightning_models.checks import check_at_least_one, check_choice
+from lightning_models.networks.interfaces import Discriminator, Generator, ImageShape
+from lightning_models.networks.layers import (
+    Initialization,
+    Normalization,
+    Output,
+    activation_layer,
+    add_spectral_norm,
+    initialize,
+    normalization_layer,
+    output_layer,
+)
+
+Upsampling = Literal["transposed", "nearest"]
+
+
+class ConvGenerator(Generator):
+    """Latent vector -> linear -> base map -> stages that double it -> convolution to the image (report 2)."""
+
+    def __init__(
+        self,
+        latent_dim: int,
+        image_shape: ImageShape,
+        channels: tuple[int, ...] = (128, 128, 128),
+        hidden_layers: int | None = None,
+        upsampling: Upsampling = "transposed",
+        kernel_size: int = 4,
+        output_kernel_size: int = 7,
+        leaky_slope: float = 0.2,
+        normalization: Normalization = "none",
+        batch_norm_momentum: float = 0.1,
+        batch_norm_eps: float = 1e-5,
+        output: Output = "sigmoid",
+        initialization: Initialization = "glorot",
+    ) -> None:
+        """Build the network.
+
+        Args:
+            latent_dim: Length of a latent vector.
+            image_shape: Channels, height and width of an image; the sizes must halve once for each stage.
+            channels: Channels of the base map, then of the map after each stage.
+            hidden_layers: Convolutions between base map and output; null: the stages alone. Those beyond the
+                stages are 3 x 3 with stride 1, on the base map.
+            upsampling: How a stage doubles the map: transposed convolution of stride 2, or nearest neighbour
+                followed by a convolution.
+            kernel_size: Kernel of a stage; odd for nearest.
+            output_kernel_size: Kernel of the last convolution; odd.
+            leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
+            normalization: What follows each hidden convolution (layer: GroupNorm with one group).
+            batch_norm_momentum: Share of the new batch in the running statistics (Keras: 1 - momentum).
+            batch_norm_eps: What BatchNorm adds to the variance (Keras: 1e-3).
+            output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1].
+            initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
+        """
+        super().__init__(latent_dim, image_shape, output)
+        check_choice("upsampling", upsampling, Upsampling)
+        check_channels(channels)
+        check_odd("output_kernel_size", output_kernel_size)
+        if upsampling == "nearest":
+            check_odd("kernel_size", kernel_size)
+        stages = len(channels) - 1
+        base_map = (channels[0], *divide_size(image_shape, stages))
+
+        def hidden(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+            features = convolution.out_channels
+            normalized = normalization_layer(normalization, features, batch_norm_momentum, batch_norm_eps)
+            return [convolution, normalized, activation_layer(leaky_slope)]
+
+        layers: list[nn.Module] = [nn.Linear(latent_dim, math.prod(base_map)), activation_layer(leaky_slope)]
+        layers.append(nn.Unflatten(1, base_map))
+        for _ in range(count_extra_layers(hidden_layers, stages)):
+            layers += hidden(nn.Conv2d(channels[0], channels[0], kernel_size=3, padding=1))
+        padding = (kernel_size - 1) // 2
+        for inputs, outputs in pairwise(channels):
+            if upsampling == "nearest":
+                layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
+                layers += hidden(nn.Conv2d(inputs, outputs, kernel_size, padding=padding))
+            else:  # an odd kernel needs one row more at the end to double the map exactly
+                odd = kernel_size % 2
+                layers += hidden(nn.ConvTranspose2d(inputs, outputs, kernel_size, 2, padding, output_padding=odd))
+        padding = (output_kernel_size - 1) // 2
+        layers.append(nn.Conv2d(channels[-1], image_shape[0], output_kernel_size, padding=padding))
+        layers.append(output_layer(output))
+        self.layers = nn.Sequential(*layers)
+        initialize(self, initialization)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Images (batch, channels, height, width) in `output_range` of `latent` (batch, latent_dim)."""
+        images: Tensor = self.layers(latent)
+        return images
+
+
+class ConvDiscriminator(Discriminator):
+    """Image -> stages that halve the map -> flatten -> linear -> logit (report 2)."""
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        out_features: int = 1,
+        channels: tuple[int, ...] = (64, 64),
+        hidden_layers: int | None = None,
+        kernel_size: int = 3,
+        leaky_slope: float = 0.2,
+        normalization: Normalization = "none",
+        dropout: float = 0.4,
+        flatten_dropout: float = 0.0,
+        spectral_norm: bool = False,
+        initialization: Initialization = "glorot",
+    ) -> None:
+        """Build the network.
+
+        Args:
+            image_shape: Channels, height and width of an image; odd sizes are rounded up when halved, as in Keras.
+            out_features: Numbers returned for each image.
+            channels: Channels of the map after each stage.
+            hidden_layers: Convolutions before the linear layer; null: the stages alone. Those beyond the
+                stages are 3 x 3 with stride 1, on the last map.
+            kernel_size: Kernel of a stage; odd.
+            leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
+            normalization: What follows each convolution, the first as well (layer: GroupNorm with one group).
+            dropout: Share of values dropped after each convolution's activation.
+            flatten_dropout: Share of values dropped before the linear layer.
+            spectral_norm: Divide each layer's weight by its largest singular value.
+            initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
+        """
+        super().__init__(image_shape, out_features)
+        check_channels(channels)
+        check_odd("kernel_size", kernel_size)
+
+        def hidden(convolution: nn.Conv2d) -> list[nn.Module]:
+            normalized = normalization_layer(normalization, convolution.out_channels)
+            return [convolution, normalized, activation_layer(leaky_slope), nn.Dropout(dropout)]
+
+        layers: list[nn.Module] = []
+        features, height, width = image_shape
+        for outputs in channels:
+            layers += hidden(nn.Conv2d(features, outputs, kernel_size, stride=2, padding=kernel_size // 2))
+            features, height, width = outputs, (height + 1) // 2, (width + 1) // 2
+        for _ in range(count_extra_layers(hidden_layers, len(channels))):
+            layers += hidden(nn.Conv2d(features, features, kernel_size=3, padding=1))
+        layers += [nn.Flatten(), nn.Dropout(flatten_dropout)]
+        layers.append(nn.Linear(features * height * width, out_features))
+        self.layers = nn.Sequential(*layers)
+        initialize(self, initialization)
+        if spectral_norm:
+            add_spectral_norm(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (batch, out_features) of images (batch, channels, height, width)."""
+        logits: Tensor = self.layers(images)
+        return logits
+
+
+def divide_size(image_shape: ImageShape, stages: int) -> tuple[int, int]:
+    """Height and width of the map that `stages` doublings turn into the image.
+
+    Raises:
+        ValueError: If that is no whole number.
+    """
+    _, height, width = image_shape
+    factor = 2**stages
+    if height % factor or width % factor:
+        size = height if height == width else f"{height} x {width}"
+        raise ValueError(
+            f"image size {size} cannot be halved {stages} times: use a multiple of {factor}, or fewer stages "
+            f"(channels has {stages + 1} entries, the base map's and one a stage)"
+        )
+    return height // factor, width // factor
+
+
+def count_extra_layers(hidden_layers: int | None, stages: int) -> int:
+    """How many of the hidden layers are not stages."""
+    if hidden_layers is None:
+        return 0
+    if hidden_layers < stages:
+        raise ValueError(
+            f"hidden_layers is {hidden_layers}, but channels asks for {stages} stages: "
+            f"use at least {stages} hidden layers, or fewer channels"
+        )
+    return hidden_layers - stages
+
+
+def check_channels(channels: tuple[int, ...]) -> None:
+    """Raise ValueError if no channels are given, or one is below 1."""
+    if not channels:
+        raise ValueError("channels is empty: give the number of channels of at least one map")
+    check_at_least_one("channels", channels)
+
+
+def check_odd(option: str, kernel_size: int) -> None:
+    """Raise ValueError if the kernel has no middle: padded alike on both sides, it would change the map's size."""
+    if kernel_size % 2 == 0:
+        raise ValueError(f"{option} is {kernel_size}: use an odd number, such as {kernel_size + 1}")

@@ -1,0 +1,48 @@
+"""What a GAN (and a VAE) may rely on in any generator or discriminator."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from lightning_models.checks import check_at_least_one, check_choice
+from lightning_models.networks.layers import Output
+
+ImageShape = tuple[int, int, int]  # channels, height, width
+
+
+class Generator(nn.Module, ABC):
+    """Turns latent vectors into images; a VAE's decoder.
+
+    Subclasses take `latent_dim` and `image_shape` first, because these two follow from the model and its data.
+    """
+
+    def __init__(self, latent_dim: int, image_shape: ImageShape, output: Output) -> None:
+        super().__init__()
+        check_at_least_one("latent_dim", [latent_dim])
+        check_at_least_one("image_shape", image_shape)
+        check_choice("output", output, Output)
+        self.latent_dim = latent_dim
+        self.image_shape = image_shape
+        self.output_range = (-1.0, 1.0) if output == "tanh" else (0.0, 1.0)  # the data must be scaled to it
+
+    @abstractmethod
+    def forward(self, latent: Tensor) -> Tensor:
+        """Images (batch, channels, height, width) in `output_range` of `latent` (batch, latent_dim)."""
+
+
+class Discriminator(nn.Module, ABC):
+    """Judges images; with `out_features` = 2 * latent_dim, a VAE's encoder.
+
+    Subclasses take `image_shape` first, because it follows from the data.
+    """
+
+    def __init__(self, image_shape: ImageShape, out_features: int) -> None:
+        super().__init__()
+        check_at_least_one("image_shape", image_shape)
+        check_at_least_one("out_features", [out_features])
+        self.image_shape = image_shape
+        self.out_features = out_features
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (batch, out_features), any real number, of images (batch, channels, height, width)."""

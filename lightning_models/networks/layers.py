@@ -1,0 +1,74 @@
+"""The pieces that several networks share, chosen by name: normalization, activation, output, initial weights."""
+
+from typing import Literal
+
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from lightning_models.checks import check_choice
+
+Normalization = Literal["batch", "instance", "layer", "none"]
+Initialization = Literal["torch", "dcgan", "glorot"]
+Output = Literal["tanh", "sigmoid"]
+
+
+def normalization_layer(
+    normalization: Normalization,
+    channels: int,
+    batch_norm_momentum: float = 0.1,
+    batch_norm_eps: float = 1e-5,
+) -> nn.Module:
+    """The layer that normalizes a (batch, channels, height, width) map; nn.Identity for "none".
+
+    Momentum is counted as in PyTorch: the share of the *new* batch in the running statistics.
+    """
+    check_choice("normalization", normalization, Normalization)
+    if normalization == "batch":
+        return nn.BatchNorm2d(channels, batch_norm_eps, batch_norm_momentum)
+    if normalization == "instance":
+        return nn.InstanceNorm2d(channels, affine=True)
+    if normalization == "layer":  # one group is LayerNorm over C x H x W, but with one gain a channel
+        return nn.GroupNorm(1, channels)
+    return nn.Identity()
+
+
+def activation_layer(leaky_slope: float) -> nn.Module:
+    """LeakyReLU of this slope; slope 0 is ReLU. In place, since the layer before it needs its input only."""
+    return nn.LeakyReLU(leaky_slope, inplace=True) if leaky_slope else nn.ReLU(inplace=True)
+
+
+def output_layer(output: Output) -> nn.Module:
+    """What brings a generator's last map into its value range: tanh into [-1, 1], sigmoid into [0, 1]."""
+    return nn.Tanh() if output == "tanh" else nn.Sigmoid()
+
+
+def initialize(network: nn.Module, initialization: Initialization) -> None:
+    """Draw the weights of all linear and convolutional layers again; call it before spectral norm hides them.
+
+    "torch": as PyTorch has drawn them. "dcgan": N(0, 0.02), BatchNorm's gain N(1, 0.02) (Radford et al. 2016,
+    section 4). "glorot": uniform by fan in + fan out (Glorot & Bengio 2010), Keras' default. The last two set
+    biases to 0.
+    """
+    check_choice("initialization", initialization, Initialization)
+    if initialization == "torch":
+        return
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            if initialization == "dcgan":
+                nn.init.normal_(layer.weight, std=0.02)
+            else:
+                nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and initialization == "dcgan":
+            nn.init.normal_(layer.weight, mean=1.0, std=0.02)
+
+
+def add_spectral_norm(network: nn.Module) -> None:
+    """Divide each linear and convolutional weight by its largest singular value (Miyato et al. 2018, algorithm 1).
+
+    One power iteration at each forward in training mode; none in eval mode.
+    """
+    for layer in list(network.modules()):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            spectral_norm(layer)

@@ -1,0 +1,104 @@
+"""Fully connected pair: any image size, and by default report 3's networks."""
+
+import math
+
+from torch import Tensor, nn
+
+from lightning_models.checks import check_at_least_one
+from lightning_models.networks.interfaces import Discriminator, Generator, ImageShape
+from lightning_models.networks.layers import (
+    Initialization,
+    Output,
+    activation_layer,
+    add_spectral_norm,
+    initialize,
+    output_layer,
+)
+
+
+class MLPGenerator(Generator):
+    """Latent vector -> hidden layers -> all pixels at once."""
+
+    def __init__(
+        self,
+        latent_dim: int,
+        image_shape: ImageShape,
+        hidden_dims: tuple[int, ...] = (128, 256, 512, 1024),
+        batch_norm: bool = True,
+        leaky_slope: float = 0.2,
+        output: Output = "tanh",
+        initialization: Initialization = "torch",
+    ) -> None:
+        """Build the network.
+
+        Args:
+            latent_dim: Length of a latent vector.
+            image_shape: Channels, height and width of an image.
+            hidden_dims: Units of each hidden layer, first to last.
+            batch_norm: Normalize each hidden layer but the first.
+            leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
+            output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1].
+            initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
+        """
+        super().__init__(latent_dim, image_shape, output)
+        check_at_least_one("hidden_dims", hidden_dims)
+
+        layers: list[nn.Module] = []
+        features = latent_dim
+        for layer, units in enumerate(hidden_dims):
+            layers.append(nn.Linear(features, units))
+            if batch_norm and layer > 0:
+                layers.append(nn.BatchNorm1d(units))
+            layers.append(activation_layer(leaky_slope))
+            features = units
+        layers += [nn.Linear(features, math.prod(image_shape)), output_layer(output)]
+        layers.append(nn.Unflatten(1, image_shape))
+        self.layers = nn.Sequential(*layers)
+        initialize(self, initialization)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Images (batch, channels, height, width) in `output_range` of `latent` (batch, latent_dim)."""
+        images: Tensor = self.layers(latent)
+        return images
+
+
+class MLPDiscriminator(Discriminator):
+    """All pixels -> hidden layers -> logit; without hidden layers it is linear."""
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        out_features: int = 1,
+        hidden_dims: tuple[int, ...] = (512, 256),
+        leaky_slope: float = 0.2,
+        spectral_norm: bool = False,
+        initialization: Initialization = "torch",
+    ) -> None:
+        """Build the network.
+
+        Args:
+            image_shape: Channels, height and width of an image.
+            out_features: Numbers returned for each image.
+            hidden_dims: Units of each hidden layer, first to last.
+            leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
+            spectral_norm: Divide each layer's weight by its largest singular value.
+            initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
+        """
+        super().__init__(image_shape, out_features)
+        check_at_least_one("hidden_dims", hidden_dims)
+
+        layers: list[nn.Module] = [nn.Flatten()]
+        features = math.prod(image_shape)
+        for units in hidden_dims:
+            layers += [nn.Linear(features, units), activation_layer(leaky_slope)]
+            features = units
+        layers.append(nn.Linear(features, out_features))
+        self.layers = nn.Sequential(*layers)
+        initialize(self, initialization)
+        if spectral_norm:
+            add_spectral_norm(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (batch, out_features) of images (batch, channels, height, width)."""
+        logits: Tensor = self.layers(images)
+        return logits

@@ -1,0 +1,31 @@
+"""Checkpoints that can be opened safely and alone: plain values and tensors, and the name of the class."""
+
+import inspect
+from typing import Any
+
+from pytorch_lightning import LightningModule
+
+from lightning_models.injection import describe
+
+
+class PlainCheckpoint(LightningModule):
+    """A module whose checkpoints `torch.load(weights_only=True)` opens, however the module was made."""
+
+    def keep_hyperparameters(self) -> None:
+        """Like `save_hyperparameters`, called in `__init__`; injected objects are kept as plain descriptions.
+
+        Raises:
+            ValueError: for an injected object that cannot be described, such as a lambda.
+        """
+        frame = inspect.currentframe()
+        assert frame is not None
+        self.save_hyperparameters(frame=frame.f_back)
+        # From the command line they are plain already, with two keys for a loader that builds the module through a
+        # parser. Without them `load_from_checkpoint` calls the class, which builds what is described.
+        given = {name: value for name, value in self.hparams.items() if name not in ("_class_path", "_instantiator")}
+        self.hparams.clear()
+        self.hparams.update(describe(given))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Name the class, so that a checkpoint alone is enough to sample from it."""
+        checkpoint["model_class"] = f"{type(self).__module__}.{type(self).__qualname__}"

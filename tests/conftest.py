@@ -1,0 +1,19 @@
+import os
+
+import pytest
+import torch
+
+os.environ["WANDB_MODE"] = "disabled"  # before anything imports wandb; the tests of tracking choose offline themselves
+torch.set_num_threads(1)  # small networks, and the tests run beside each other
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def in_tmp_path(tmp_path, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

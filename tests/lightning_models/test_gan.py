@@ -1,0 +1,306 @@
+import functools
+import math
+
+import pytest
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.precision import MixedPrecision
+
+from datamodules.tensor_dataset import TensorLoader
+from lightning_models.gan import GAN, LSGAN, WGAN, WGANGP
+from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
+from lightning_models.objectives import LeastSquares, NonSaturating, Wasserstein
+from lightning_models.regularizers import R1, GradientPenalty, WeightClipping
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`"),
+    # What it warns of, weights after the update, is what is wanted.
+    pytest.mark.filterwarnings("ignore:Using ModelCheckpoint with manual optimization and every_n_train_steps"),
+]
+
+IMAGE_SHAPE = (1, 8, 8)
+SMALL = {
+    "latent_dim": 4,
+    "generator": functools.partial(DCGANGenerator, width=8),
+    "discriminator": functools.partial(DCGANDiscriminator, width=8, normalization="none"),
+}
+
+
+def batches(count, batch_size=16):
+    images = torch.rand(count * batch_size, *IMAGE_SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return TensorLoader((images, torch.zeros(len(images))), batch_size)
+
+
+class Recorder(Callback):
+    """Weights and logged metrics after each batch."""
+
+    def __init__(self):
+        self.weights, self.metrics, self.steps = [], [], []
+
+    def on_train_start(self, trainer, pl_module):
+        self.on_train_batch_end(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        self.weights.append({name: p.detach().clone() for name, p in pl_module.named_parameters()})
+        self.metrics.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+        self.steps.append(trainer.global_step)
+
+    def moved(self, batch, network):
+        before, after = self.weights[batch - 1], self.weights[batch]
+        return {name for name in after if name.startswith(network) and not torch.equal(before[name], after[name])}
+
+    def all_of(self, network):
+        return {name for name in self.weights[0] if name.startswith(network)}
+
+
+def train(module, count=1, tmp_path=None, callbacks=(), loader=None, **options):
+    recorder = Recorder()
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
+        default_root_dir=tmp_path,
+        callbacks=[recorder, *callbacks],
+        **{"log_every_n_steps": 1, "max_epochs": 1, **options},
+    )
+    torch.manual_seed(0)
+    trainer.fit(module, loader or batches(count))
+    return recorder, trainer
+
+
+@pytest.mark.parametrize("variant", [GAN, LSGAN])
+def test_both_networks_move_in_every_parameter(variant):
+    recorder, _ = train(variant(IMAGE_SHAPE, **SMALL))
+    assert recorder.moved(1, "generator.") == recorder.all_of("generator.")
+    assert recorder.moved(1, "discriminator.") == recorder.all_of("discriminator.")
+
+
+@pytest.mark.parametrize("variant", [WGAN, WGANGP])
+def test_a_critic_moves_five_times_before_the_generator_does(variant):
+    recorder, _ = train(variant(IMAGE_SHAPE, **SMALL), count=5)
+    for batch in (1, 2, 3, 4):
+        assert recorder.moved(batch, "generator.") == set()
+        assert recorder.moved(batch, "discriminator.")
+    assert recorder.moved(5, "generator.") == recorder.all_of("generator.")
+
+
+def test_only_the_last_bias_of_a_wasserstein_critic_stays():
+    sgd = functools.partial(torch.optim.SGD, lr=0.1)
+    module = GAN(IMAGE_SHAPE, **SMALL, objective=Wasserstein(), optimizer_d=sgd, optimizer_g=sgd)
+    recorder, _ = train(module)
+    (still,) = recorder.all_of("discriminator.") - recorder.moved(1, "discriminator.")
+    last_layer = list(dict(module.discriminator.named_parameters()))[-1]
+    assert still == f"discriminator.{last_layer}"  # a constant added to the critic cancels out of its loss
+    assert still.endswith("bias")
+
+
+def test_the_discriminator_requires_gradients_again_after_the_generators_update():
+    module = GAN(IMAGE_SHAPE, **SMALL)
+    train(module)
+    assert all(p.requires_grad for p in module.discriminator.parameters())
+
+
+@pytest.mark.parametrize("n_critic", [1, 3])
+def test_global_step_counts_batches(tmp_path, n_critic):
+    checkpoint = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=5, save_top_k=-1)
+    recorder, trainer = train(GAN(IMAGE_SHAPE, **SMALL, n_critic=n_critic), 12, tmp_path, [checkpoint], max_steps=10)
+    assert recorder.steps == list(range(11))
+    assert trainer.global_step == 10
+    assert sorted(p.name for p in tmp_path.glob("*.ckpt")) == ["step=10.ckpt", "step=5.ckpt"]
+
+
+def test_what_is_logged():
+    module = WGANGP(IMAGE_SHAPE, **SMALL, n_critic=2)
+    recorder, _ = train(module, count=4, log_every_n_steps=2)
+    assert recorder.metrics[1] == {}  # nothing is logged on batches that are not written
+    assert set(recorder.metrics[2]) == {
+        f"train/{name}"
+        for name in (
+            *("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_real", "d_fake", "penalty"),
+            *("d_gradient_norm", "g_gradient_norm"),
+        )
+    }
+    assert all(math.isfinite(value) for value in recorder.metrics[4].values())
+
+
+def test_the_generators_metrics_are_written_although_it_is_not_due_on_that_batch():
+    recorder, _ = train(GAN(IMAGE_SHAPE, **SMALL, n_critic=3), count=4, log_every_n_steps=4)
+    assert "train/g_gradient_norm" in recorder.metrics[4]
+
+
+def test_gradient_clipping_bounds_the_step_and_leaves_the_reported_norm():
+    sgd = functools.partial(torch.optim.SGD, lr=1.0)
+    module = GAN(IMAGE_SHAPE, **SMALL, gradient_clip_norm=1e-3, optimizer_d=sgd, optimizer_g=sgd)
+    recorder, _ = train(module)
+    before, after = recorder.weights[0], recorder.weights[1]
+    for network in ("generator.", "discriminator."):
+        moved = torch.stack([(after[n] - before[n]).norm() for n in recorder.all_of(network)]).norm()
+        assert moved.item() == pytest.approx(1e-3, rel=1e-3)
+    assert recorder.metrics[1]["train/d_gradient_norm"] > 1e-2
+
+
+def test_float16_scales_the_loss_but_neither_norms_nor_clipping():
+    sgd = functools.partial(torch.optim.SGD, lr=1.0)
+
+    def run(**options):
+        torch.manual_seed(1)
+        module = GAN(IMAGE_SHAPE, **SMALL, gradient_clip_norm=1e-3, optimizer_d=sgd, optimizer_g=sgd)
+        return train(module, **options)[0]
+
+    exact = run()
+    scaled = run(plugins=[MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))])
+    for name in ("train/d_gradient_norm", "train/g_gradient_norm"):
+        assert scaled.metrics[1][name] == pytest.approx(exact.metrics[1][name], rel=0.05)
+    before, after = scaled.weights[0], scaled.weights[1]
+    moved = torch.stack([(after[n] - before[n]).norm() for n in scaled.all_of("discriminator.")]).norm()
+    assert moved.item() == pytest.approx(1e-3, rel=1e-2)
+
+
+@pytest.mark.parametrize("variant", [GAN, WGAN, WGANGP])
+def test_bfloat16_trains(variant):
+    recorder, _ = train(variant(IMAGE_SHAPE, **SMALL, n_critic=1), count=3, precision="bf16-mixed")
+    assert all(math.isfinite(value) for value in recorder.metrics[3].values())
+    assert {weight.dtype for weight in recorder.weights[3].values()} == {torch.float32}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("regularizer", [None, GradientPenalty()])
+def test_compiled_networks_learn_the_same(regularizer):
+    def run(compile_networks):
+        torch.manual_seed(1)
+        module = GAN(IMAGE_SHAPE, **SMALL, regularizer=regularizer, compile_networks=compile_networks)
+        recorder, _ = train(module, count=3)
+        return module, recorder.metrics[3]
+
+    (_, eager), (module, compiled) = run(False), run(True)
+    assert compiled == pytest.approx(eager, rel=1e-3, abs=1e-4)
+    assert not any("_orig_mod" in name for name in module.state_dict())
+
+
+def test_fresh_noise_gives_the_generator_other_images_than_the_discriminator_saw():
+    def fakes(fresh_noise):
+        module = GAN(IMAGE_SHAPE, **SMALL, fresh_noise=fresh_noise)
+        seen = []
+        module.discriminator.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().clone()))
+        train(module)
+        _, of_d, of_g = seen
+        return of_d, of_g
+
+    assert torch.equal(*fakes(fresh_noise=False))
+    assert not torch.equal(*fakes(fresh_noise=True))
+
+
+def test_noise_on_the_discriminators_inputs_decays_to_nothing():
+    module = GAN(IMAGE_SHAPE, **SMALL, input_noise=0.5, input_noise_batches=2)
+    data = batches(4, batch_size=256)
+    seen = []
+    module.discriminator.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
+    train(module, loader=data)
+    stds = [(seen[3 * number] - real).std().item() for number, (real, _) in enumerate(data)]
+    assert stds == pytest.approx([0.5, 0.25, 0.0, 0.0], abs=0.01)
+
+
+def test_samples_come_from_the_averaged_generator():
+    module = GAN(IMAGE_SHAPE, **SMALL, ema_decay=0.5)
+    train(module, count=3)
+    latent = torch.randn(2, 4)
+    with torch.no_grad():
+        averaged, current = module.generator_ema.eval()(latent), module.generator.eval()(latent)
+    assert torch.allclose(module.decode(latent), (averaged + 1) / 2)
+    assert not torch.allclose(averaged, current)
+
+
+def test_sampling_and_interpolating_repeat_with_the_seed_and_leave_the_training_alone():
+    module = GAN(IMAGE_SHAPE, **SMALL).train()
+    state = torch.get_rng_state()
+    assert torch.equal(module.sample(5, seed=3), module.sample(5, seed=3))
+    assert not torch.equal(module.sample(5, seed=3), module.sample(5, seed=4))
+    strip = module.interpolation(9, seed=3)
+    assert strip.shape == (9, *IMAGE_SHAPE)
+    assert torch.allclose(strip[[0, -1]], module.sample(2, seed=3), atol=1e-6)  # exact end points
+    assert strip.min() >= 0
+    assert strip.max() <= 1
+    assert torch.equal(state, torch.get_rng_state())
+    assert module.generator.training
+
+
+def test_papers_defaults():
+    def defaults(module):
+        d_optimizer, g_optimizer = module.configure_optimizers()
+        assert d_optimizer.param_groups[0]["lr"] == g_optimizer.param_groups[0]["lr"]
+        group = d_optimizer.param_groups[0]
+        return type(module.objective), type(d_optimizer), group["lr"], tuple(group.get("betas", ())), module.n_critic
+
+    adam, rmsprop = torch.optim.Adam, torch.optim.RMSprop
+    shape = (1, 28, 28)
+    assert defaults(GAN(shape)) == (NonSaturating, adam, 2e-4, (0.5, 0.999), 1)
+    assert defaults(LSGAN(shape)) == (LeastSquares, adam, 2e-4, (0.5, 0.999), 1)
+    assert defaults(WGAN(shape)) == (Wasserstein, rmsprop, 5e-5, (), 5)
+    assert defaults(WGANGP(shape)) == (Wasserstein, adam, 1e-4, (0.0, 0.9), 5)
+    assert isinstance(WGAN(shape).regularizer, WeightClipping)
+    assert WGAN(shape).regularizer.clip_value == 0.01
+    assert isinstance(WGANGP(shape).regularizer, GradientPenalty)
+    assert WGANGP(shape).regularizer.weight == 10.0
+
+
+@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1()])
+def test_a_gradient_penalty_with_batch_norm_in_the_discriminator_is_refused(regularizer):
+    with pytest.raises(ValueError, match=r"cannot be used with BatchNorm.*couples the images of a batch"):
+        GAN((1, 28, 28), regularizer=regularizer)
+
+
+def test_a_generator_of_another_range_than_the_data_is_refused():
+    with pytest.raises(ValueError, match=r"makes values in \[-1.0, 1.0\] but the data's are in \[0.0, 1.0\]: set"):
+        GAN(IMAGE_SHAPE, value_range=(0.0, 1.0), **SMALL)
+    GAN(IMAGE_SHAPE, (0.0, 1.0), 4, functools.partial(DCGANGenerator, output="sigmoid"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_critic": 0}, "model.n_critic is 0: expected at least 1"),
+        ({"input_noise": -0.1}, "model.input_noise is -0.1"),
+        ({"ema_decay": 1.0}, "model.ema_decay is 1.0: expected a number between 0 and 1"),
+        ({"gradient_clip_norm": 0.0}, "model.gradient_clip_norm is 0.0"),
+        ({"latent_dim": 0}, "latent_dim is 0"),
+    ],
+)
+def test_options_out_of_range_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        GAN(IMAGE_SHAPE, **{**SMALL, **options})
+
+
+def test_a_checkpoint_is_plain_and_enough_to_sample_from(tmp_path):
+    module = LSGAN(
+        IMAGE_SHAPE,
+        latent_dim=4,
+        generator=functools.partial(MLPGenerator, hidden_dims=(8,)),
+        discriminator=functools.partial(MLPDiscriminator, hidden_dims=[8]),
+        regularizer=WeightClipping(0.5),
+        ema_decay=0.9,
+    )
+    _, trainer = train(module, 2, tmp_path)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert checkpoint["model_class"] == "lightning_models.gan.LSGAN"
+    loaded = LSGAN.load_from_checkpoint(tmp_path / "last.ckpt", weights_only=True)
+    assert torch.equal(loaded.sample(4, seed=1), module.sample(4, seed=1))
+    assert loaded.regularizer.clip_value == 0.5
+    assert loaded.hparams == module.hparams
+
+
+def test_evaluation_weighs_every_image_alike(tmp_path):
+    module = GAN(IMAGE_SHAPE, **SMALL)
+    images = batches(1, batch_size=5).tensors[0]
+    loader = TensorLoader((images, torch.zeros(5)), batch_size=4)  # batches of 4 and of 1
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
+    (metrics,) = trainer.validate(module, loader, verbose=False)
+    with torch.no_grad():
+        expected = torch.sigmoid(module.eval().discriminator(images)).mean().item()
+    assert metrics["val/d_real"] == pytest.approx(expected, rel=1e-5)
+    assert set(metrics) == {
+        f"val/{n}" for n in ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_real", "d_fake")
+    }
