@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,13 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         else:
             message += ": a run keeps its own in RUN/checkpoints/last.ckpt"
         raise UserError(message)
+    if not zipfile.is_zipfile(file):
+        raise UserError(f"{path} is no checkpoint, or is cut off: use another one of the same run")
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise UserError(
-            f"{path} cannot be opened as a checkpoint; it may be cut off or something else ({reason})"
-        ) from error
+        raise UserError(f"{path} cannot be opened as a checkpoint ({reason})") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is no Lightning checkpoint: it holds no state_dict")
     return checkpoint
@@ -54,6 +55,24 @@ def check_checkpoint(path: str, class_path: str) -> None:
             f"{path} holds a {found.rpartition('.')[2]} but a {class_path.rpartition('.')[2]} is asked for: "
             "use the config.yaml of the checkpoint's own run folder"
         )
+
+
+def check_weights(path: str, model: LightningModule) -> None:
+    """Raise a UserError unless the checkpoint's weights have the names and shapes of the model's."""
+    kept, wanted = read_checkpoint(path)["state_dict"], model.state_dict()
+    differing = [name for name in wanted if name in kept and kept[name].shape != wanted[name].shape]
+    unmatched = sorted(kept.keys() ^ wanted.keys())
+    if differing:
+        name = differing[0]
+        found = f"{name} is {tuple(kept[name].shape)} there and {tuple(wanted[name].shape)} in the model"
+    elif unmatched:
+        found = f"{unmatched[0]} is only in {'the checkpoint' if unmatched[0] in kept else 'the model'}"
+    else:
+        return
+    raise UserError(
+        f"{path} does not fit this {type(model).__name__}: {found} ({len(differing) + len(unmatched)} such weights). "
+        "Use the config.yaml of the checkpoint's own run folder, and the same data"
+    )
 
 
 def load_model(path: str) -> LightningModule:

@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+import jsonargparse
+
 OWN_CODE = [Path(__file__).parents[1] / name for name in ("commands", "datamodules", "lightning_models")]
+
+
+JSONARGPARSE = [Path(jsonargparse.__file__).parent]
 
 
 class UserError(Exception):
@@ -16,26 +21,38 @@ class UserError(Exception):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn a UserError, and a ValueError or OSError that this project itself raises, into a line and exit status 2.
+    """Turn a user's mistake into a line on stderr and exit status 2.
 
-    The same errors raised deep inside a library are bugs of ours and keep their traceback. JSONARGPARSE_DEBUG=1 keeps it
-    for all.
+    A mistake is a UserError, or a ValueError or OSError that this project itself raises. The same errors raised deep
+    inside a library are bugs of ours and keep their traceback. JSONARGPARSE_DEBUG=1 keeps it for all.
     """
     try:
         yield
-    except (UserError, ValueError, OSError) as error:
-        if os.environ.get("JSONARGPARSE_DEBUG") or not (isinstance(error, UserError) or raised_here(error)):
+    except Exception as error:
+        mistake = user_mistake(error)
+        if mistake is None or os.environ.get("JSONARGPARSE_DEBUG"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {mistake}", file=sys.stderr)
         sys.exit(2)
 
 
-def raised_here(error: BaseException) -> bool:
-    """Whether the `raise` statement stands in this project's own code."""
+def user_mistake(error: BaseException | None) -> BaseException | None:
+    """The user's mistake that `error` is or, raised again by jsonargparse with its own text around, contains."""
+    while error is not None:
+        if isinstance(error, UserError) or (isinstance(error, (ValueError, OSError)) and raised_in(error, OWN_CODE)):
+            return error
+        if not raised_in(error, JSONARGPARSE):
+            return None
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def raised_in(error: BaseException, folders: list[Path]) -> bool:
+    """Whether the `raise` statement stands in a file of these folders."""
     frame: TracebackType | None = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     if frame is None:
         return False
     file = Path(frame.tb_frame.f_code.co_filename).resolve()
-    return any(folder.resolve() in file.parents for folder in OWN_CODE)
+    return any(folder.resolve() in file.parents for folder in folders)

@@ -4,7 +4,6 @@ Importing this module imports them all, which is what lets jsonargparse find the
 """
 
 from datamodules.images import CIFAR10, MNIST, Digits, FashionMNIST, ImageFolder
-
 from lightning_models import networks, objectives, regularizers
 from lightning_models.gan import GAN, LSGAN, WGAN, WGANGP
 

@@ -16,7 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from commands import registry
-from commands.checkpoints import check_checkpoint
+from commands.checkpoints import check_checkpoint, check_weights
 from commands.errors import UserError
 from commands.run_folder import check_run_dir, default_run_dir, experiment_name, unused
 from commands.usage import ExplainingParser
@@ -81,7 +81,12 @@ class ProjectCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse what `main` was given, whatever stands in sys.argv."""
+        ExplainingParser.arguments, ExplainingParser.explained = list(args), None
         self.config = parser.parse_args(args)
+        given = {argument.partition("=")[0] for argument in args}
+        for option in (f"--model.{name}" for name in registry.LINKED):
+            if option in given:
+                raise UserError(f"{option} follows from the data and cannot be set: change the data, or leave it out")
 
     def _parse_ckpt_path(self) -> None:
         """Leave the config as it is: Lightning would let the checkpoint's options override the command line's."""
@@ -104,22 +109,29 @@ class ProjectCLI(LightningCLI):
             options.run_dir = str(default_run_dir(name))
         run_dir = Path(options.run_dir)
         if command != "fit":
-            options.run_dir = str(unused(run_dir / command))
-        elif rank_zero_only.rank == 0:
+            options.run_dir = str(unused(run_dir / str(command)))
+        elif is_first_process():
             self.resumes = check_run_dir(run_dir, options.ckpt_path)
         trainer = options.trainer
         if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
             trainer.max_epochs = DEFAULT_EPOCHS
 
+    def instantiate_classes(self) -> None:
+        """Make data, model and trainer; what a checkpoint holds must fit the model."""
+        super().instantiate_classes()
+        if self.options.ckpt_path is not None:
+            check_weights(self.options.ckpt_path, self.model)
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer with this project's loggers and callbacks; those of the config come on top."""
         options = self.options
         run_dir = Path(options.run_dir)
-        self.write_config(run_dir)
         self._dump_config()
         if options.trainer.logger is None:
             wandb_options = WandbOptions(**options.wandb) if self.subcommand == "fit" else WandbOptions("disabled")
             kwargs["logger"] = make_loggers(run_dir, wandb_options, self.config_dump)
+        if self.subcommand != "fit":
+            kwargs["enable_checkpointing"] = False
         if options.quiet:
             kwargs["enable_progress_bar"] = False
         self.summary = RunSummary(" ".join(["python cli.py", *self.arguments]), options.seed_everything)
@@ -137,7 +149,7 @@ class ProjectCLI(LightningCLI):
 
     def write_config(self, run_dir: Path) -> None:
         """`config.yaml`, all of it; a resumed run whose options differ keeps both."""
-        if rank_zero_only.rank != 0:
+        if not is_first_process():
             return
         run_dir.mkdir(parents=True, exist_ok=True)
         kept = self.options.clone()
@@ -150,11 +162,16 @@ class ProjectCLI(LightningCLI):
 
     # --------------------------------------------------------------------------------------------- what is run
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run it; only now, when nothing in the options can be wrong any more, is there a folder."""
+        self.write_config(Path(self.options.run_dir))
+        super()._run_subcommand(subcommand)
+
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
         """Write `predictions.csv`: a row an input, in order, with the columns that the model's predict_step gives."""
         if self.trainer.world_size > 1:
             raise UserError("predict keeps the order of its input on one device only: --trainer.devices 1")
-        batches = self.trainer.predict(model, datamodule=datamodule, **kwargs) or []
+        batches: Any = self.trainer.predict(model, datamodule=datamodule, **kwargs) or []
         path = Path(self.options.run_dir) / "predictions.csv"
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
@@ -162,7 +179,8 @@ class ProjectCLI(LightningCLI):
             for batch in batches:
                 if number == 0:
                     writer.writerow(["id", *batch])
-                for row in zip(*(column.tolist() for column in batch.values()), strict=True):
+                columns = [column.tolist() for column in batch.values()]
+                for row in zip(*columns, strict=True):
                     writer.writerow([number, *row])
                     number += 1
         print(f"predictions  {path} ({number:,} rows)")
@@ -199,6 +217,11 @@ class ProjectCLI(LightningCLI):
             print(f"summary      {Path(self.options.run_dir) / 'summary.json'}")
 
     after_test = after_validate
+
+
+def is_first_process() -> bool:
+    """Whether this process writes the files: rank 0, as Lightning found it in the environment."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def checkpoints(folder: Path, monitor: tuple[str, str] | None) -> list[Callback]:

@@ -3,7 +3,10 @@
 import difflib
 import inspect
 import re
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
 
 import yaml
 from pytorch_lightning import Trainer
@@ -18,42 +21,59 @@ from lightning_models.tracking import WandbOptions
 class ExplainingParser(LightningArgumentParser):
     """Says what was wrong in one message, where jsonargparse prints a screen of usage and its own types."""
 
-    arguments: tuple[str, ...] = ()
-
-    def parse_args(self, args: Any = None, *more: Any, **options: Any) -> Any:
-        """Remember what was typed; see the base class."""
-        ExplainingParser.arguments = tuple(args or ())
-        return super().parse_args(args, *more, **options)
+    arguments: ClassVar[list[str]] = []  # what was typed; set by whoever starts the parsing
+    explained: ClassVar[str | None] = None
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise a UserError with the explained message."""
-        raise UserError(explain(message, list(self.arguments))) from ex
+        """Raise a UserError with the explained message.
+
+        A class has a parser of its own, whose message comes back here wrapped in others: the innermost one counts.
+        """
+        inner = ExplainingParser.explained
+        if inner is None or inner not in message:
+            ExplainingParser.explained = explain(message, self.arguments)
+        raise UserError(ExplainingParser.explained or message) from ex
 
 
 def explain(message: str, arguments: list[str]) -> str:
-    """Jsonargparse's `message` in a user's words, given what was typed."""
+    """The message of jsonargparse in a user's words, given what was typed."""
     if match := re.search(r"unrecognized arguments: (.*)", message):
         option = match[1].split()[0].split("=")[0]
         return unknown_option(option.removeprefix("--"), arguments)
-    if match := re.search(r"Option '([^']+)' is not accepted", message):
-        return unknown_option(full_name(match[1], arguments), arguments)
+    if match := re.search(r"Option '([^']+)' is not accepted|does not accept option '([^']+)'", message):
+        return unknown_option(full_name(match[1] or match[2], arguments), arguments)
     if match := re.search(r"the following arguments are required: (.*)", message):
-        return required(match[1])
+        return "; ".join(required(key.strip()) for key in match[1].split(","))
     if match := re.search(r"(?:Key|Option) \"?'?([\w.]+)'?\"? is required", message):
         return required(match[1])
     if match := re.search(r"Expected a dot import path string: (\S+)", message):
-        return unknown_class(match[1], key_of(message))
+        return unknown_class(match[1], full_name(key_of(message), arguments))
     if match := re.search(r"File does not exist: '?([^'\n]+)'?", message):
-        return f"there is no config file {match[1]}" + nearest_file(match[1])
-    if match := re.search(r"Expected (.+?)\. Got value: (.*)", message, flags=re.DOTALL):
-        return wrong_value(full_name(key_of(message), arguments), match[2].strip(), match[1])
+        return f"there is no config file {shown_path(match[1])}{nearest_file(match[1])}"
+    if "Problems parsing config" in message:
+        return f"a config file is no valid YAML: {tidy(message.partition(':')[2])}"
+    key = full_name(key_of(message), arguments)
+    if match := re.search(r"Given value: (.*)", message):
+        return wrong_value(key, match[1].strip(), message)
+    if match := re.search(r"Got value: (.*)", message):
+        return wrong_value(key, match[1].strip(), message)
     return tidy(message)
 
 
-def wrong_value(option: str, value: str, expected: str) -> str:
-    """`--model.latent_dim is 'x': expected an int`."""
-    types = re.sub(r"<class '([\w.]+)'>", lambda m: m[1].rpartition(".")[2], expected)
-    return f"--{option} is {value!r}: expected {types}"
+def wrong_value(option: str, value: str, message: str) -> str:
+    """`--model.latent_dim is 'x': expected a whole number`."""
+    choices = [word for literal in re.findall(r"Literal\[([^\]]*)\]", message) for word in literal.split(", ")]
+    if choices:
+        plain = list(dict.fromkeys(word.strip("'") for word in choices))
+        return f"--{option} is {value!r}: expected one of {listed(plain)}{nearest(value, plain)}"
+    names = re.findall(r"Expected an? <class '([\w.]+)'>", message)
+    kinds = [KINDS.get(name, name.rpartition(".")[2]) for name in dict.fromkeys(names)]
+    if not kinds:
+        return f"--{option} is {value!r}: {tidy(message)}"
+    return f"--{option} is {value!r}: expected {' or '.join(kinds)}"
+
+
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
 
 
 def unknown_class(name: str, key: str) -> str:
@@ -61,36 +81,44 @@ def unknown_class(name: str, key: str) -> str:
     allowed = class_names(key)
     if not allowed:
         return f"--{key} {name}: there is no such class"
-    return f"--{key} {name}: there is no such class{nearest(name, allowed)}; choose one of {', '.join(allowed)}"
+    return f"--{key} {name}: there is no such class{nearest(name, allowed)}; choose one of {listed(allowed)}"
 
 
 def unknown_option(option: str, arguments: list[str]) -> str:
     """Names the nearest options, or all there are."""
     owner, _, name = option.rpartition(".")
-    names = option_names(owner, arguments)
-    hint = nearest(name, names)
-    if not hint and names:
-        hint = f"; {'--' + owner + '.' if owner else 'the options'} takes {', '.join(names)}"
+    if owner.split(".")[0] not in ("", *TOP_LEVEL):
+        return f"there is no option --{option}{nearest(owner.split('.')[0], TOP_LEVEL)}; there are {listed(TOP_LEVEL)}"
     chosen = chosen_class(owner, arguments)
+    if owner in ("model", "data") and chosen is None:
+        return f"--{option} needs a class before it: {required(owner)}"
+    names = option_names(owner, arguments)
     of_class = f" of {chosen.__name__}" if chosen is not None else ""
-    return f"there is no option --{option}{of_class}{hint}"
+    return f"there is no option --{option}{of_class}{nearest(name, names) or '; there are ' + listed(names)}"
 
 
-def required(keys: str) -> str:
+def required(key: str) -> str:
     """What is missing, and how it is given."""
-    names = [key.strip().removeprefix("fit.").split(".", 1)[-1] if "." in key else key for key in keys.split(",")]
-    lines = []
-    for name in (re.sub(r"^(fit|validate|test|predict)\.", "", n.strip()) for n in names):
-        if name in ("model", "data"):
-            lines.append(f"--{name} is missing: choose one of {', '.join(class_names(name))}, or a config file with -c")
-        elif name.endswith("path"):
-            lines.append("--data.path is missing: a folder or a .zip of images")
-        else:
-            lines.append(f"--{name} is missing")
-    return "; ".join(lines)
+    name = re.sub(r"^(fit|validate|test|predict)\.", "", key)
+    if name in ("model", "data"):
+        return f"--{name} is missing: choose one of {listed(class_names(name))}, or a config file with -c"
+    if name == "path":
+        return "--data.path is missing: the folder or .zip of images to learn from"
+    return f"--{name} is missing"
 
 
-# ------------------------------------------------------------------------------------------- what there is to choose
+TOP_LEVEL = [
+    "config",
+    "model",
+    "data",
+    "trainer",
+    "run_dir",
+    "ckpt_path",
+    "seed_everything",
+    "quiet",
+    "samples",
+    "wandb",
+]
 
 
 def class_names(key: str) -> list[str]:
@@ -109,7 +137,8 @@ def class_names(key: str) -> list[str]:
 
 def all_subclasses(base: type) -> list[type]:
     """The classes under `base` that can be instantiated."""
-    found = [c for child in base.__subclasses__() for c in (child, *all_subclasses(child))]
+    children: list[type] = base.__subclasses__()
+    found = [c for child in children for c in (child, *all_subclasses(child))]
     return [c for c in found if not inspect.isabstract(c)]
 
 
@@ -119,7 +148,8 @@ def chosen_class(owner: str, arguments: list[str]) -> type | None:
     if known is None:
         return None
     by_name = {c.__name__: c for c in known}
-    for value in reversed(typed_values(f"--{owner}", arguments) + configured_values(owner, arguments)):
+    typed, configured = typed_values(f"--{owner}", arguments), configured_values(owner, arguments)
+    for value in [*reversed(typed), *reversed(configured)]:
         if value.rpartition(".")[2] in by_name:
             return by_name[value.rpartition(".")[2]]
     return None
@@ -156,7 +186,7 @@ def parameter_names(owner: type) -> list[str]:
     for base in owner.__mro__:
         if "__init__" not in vars(base):
             continue
-        parameters = inspect.signature(base.__init__).parameters.values()
+        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
         names += [
             p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"
         ]
@@ -165,29 +195,37 @@ def parameter_names(owner: type) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in registry.LINKED or owner in registry.DATA]
 
 
-# ------------------------------------------------------------------------------------------------- what was typed
-
-
 def typed_values(option: str, arguments: list[str]) -> list[str]:
     """All values given for `option`."""
-    values = [after for word, after in zip(arguments, arguments[1:], strict=False) if word == option]
+    values = [after for word, after in pairwise(arguments) if word == option]
     return values + [word.split("=", 1)[1] for word in arguments if word.startswith(option + "=")]
 
 
 def configured_values(key: str, arguments: list[str]) -> list[str]:
     """The class names that the config files give for `key`."""
-    values = []
+    sections = [config.get(key) for config in configs(arguments)]
+    names = [section.get("class_path") if isinstance(section, dict) else section for section in sections]
+    return [name for name in names if isinstance(name, str)]
+
+
+def configs(arguments: list[str]) -> Iterator[dict[str, Any]]:
+    """What stands in the config files."""
     for path in typed_values("-c", arguments) + typed_values("--config", arguments):
         try:
-            with open(path) as file:
-                section = yaml.safe_load(file).get(key)
-        except (OSError, yaml.YAMLError, AttributeError):
-            continue  # this file's own error is reported by the parser
-        if isinstance(section, dict):
-            section = section.get("class_path")
-        if isinstance(section, str):
-            values.append(section)
-    return values
+            config = yaml.safe_load(Path(path).read_text())
+        except (OSError, yaml.YAMLError):
+            continue  # the parser reports it
+        if isinstance(config, dict):
+            yield config
+
+
+def configured_options(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """All options in a config file, as they would be typed: `model.generator.width`."""
+    for key, value in config.items():
+        option = prefix if key == "init_args" else f"{prefix}.{key}".lstrip(".")
+        yield option
+        if isinstance(value, dict):
+            yield from configured_options(value, option)
 
 
 def key_of(message: str) -> str:
@@ -197,12 +235,10 @@ def key_of(message: str) -> str:
 
 
 def full_name(key: str, arguments: list[str]) -> str:
-    """`key` as it was typed: jsonargparse names only its last part."""
-    for word in arguments:
-        option = word.split("=")[0]
-        if option.startswith("--") and (option == f"--{key}" or option.endswith(f".{key}")):
-            return option.removeprefix("--")
-    return key
+    """`key` as it was typed or stands in a config file: jsonargparse often names its last part only."""
+    typed = [word.removeprefix("--").split("=")[0] for word in arguments if word.startswith("--")]
+    configured = [option for config in configs(arguments) for option in configured_options(config)]
+    return next((name for name in typed + configured if name == key or name.endswith(f".{key}")), key)
 
 
 def nearest(name: str, names: list[str]) -> str:
@@ -214,13 +250,21 @@ def nearest(name: str, names: list[str]) -> str:
 
 def nearest_file(path: str) -> str:
     """A hint at the config files that there are."""
-    from pathlib import Path
-
     files = [str(p) for p in Path("configs").rglob("*.yaml")]
-    close = difflib.get_close_matches(path, files, n=2, cutoff=0.5)
+    close = difflib.get_close_matches(shown_path(path), files, n=2, cutoff=0.5)
     by_stem = [f for f in files if Path(f).stem == Path(path).stem]
     found = list(dict.fromkeys(by_stem + close))[:3]
     return f"; did you mean {' or '.join(found)}?" if found else "; those of the project lie in configs/"
+
+
+def shown_path(path: str) -> str:
+    """`path` relative to the working directory if it lies there."""
+    return str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else path
+
+
+def listed(names: list[str]) -> str:
+    """`A, B, C`."""
+    return ", ".join(names)
 
 
 def tidy(message: str) -> str:

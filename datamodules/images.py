@@ -79,7 +79,7 @@ class MNIST(ImageDataModule):
         """The four idx files."""
         if missing := self._missing_files():
             raise self._not_found(
-                missing, "--data.download is false" if not self.download else "prepare_data not called"
+                missing, "--data.download is false" if not self.download else "prepare_data was not called"
             )
         return {part: self._read(*names) for part, names in IDX_FILES.items()}
 
@@ -96,8 +96,9 @@ class MNIST(ImageDataModule):
         return [name for name in names if not (self.root / name).is_file()]
 
     def _not_found(self, missing: list[str], reason: str) -> FileNotFoundError:
-        looked_at = ", ".join(str((self.root / name).absolute()) for name in missing)
-        return missing_data(self.data_set, looked_at, "the uncompressed idx files", reason)
+        folder = (self.root / self.data_set / "raw").absolute()
+        looked_at = f"{folder} for {', '.join(name.rpartition('/')[2] for name in missing)}"
+        return missing_data(self.data_set, looked_at, "the uncompressed files", reason)
 
 
 class FashionMNIST(MNIST):

@@ -16,7 +16,7 @@ class CountsBatches(PlainCheckpoint):
         """Take the counting out of the optimizers' steps; profiling stays."""
         super().on_fit_start()
         loop = self.trainer.fit_loop.epoch_loop.manual_optimization
-        profiler = self.trainer.profiler
+        profiler = self.trainer.profiler  # type: ignore[attr-defined]
         loop._on_before_step = lambda: profiler.start("optimizer_step")  # type: ignore[method-assign]
         loop._on_after_step = lambda: profiler.stop("optimizer_step")  # type: ignore[method-assign]
 
@@ -31,5 +31,6 @@ class CountsBatches(PlainCheckpoint):
 
         Everything that costs time (`self.log` is 0.4 ms a call) is done on those batches only.
         """
-        batches_left = -(self.trainer.global_step + 1) % self.trainer.log_every_n_steps
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        batches_left = -(self.trainer.global_step + 1) % every
         return batches_left < within

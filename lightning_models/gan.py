@@ -131,7 +131,7 @@ class GAN(CountsBatches, ImageGenerator):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """One update of the discriminator and, every `n_critic` batches, one of the generator."""
         real, _ = batch  # (batch, channels, height, width), in value_range
-        d_optimizer, g_optimizer = self.optimizers()
+        d_optimizer, g_optimizer = self.optimizers()  # type: ignore[attr-defined]
         generator_is_due = (self.trainer.global_step + 1) % self.n_critic == 0
 
         with torch.set_grad_enabled(generator_is_due and not self.fresh_noise):  # D alone needs no graph through G
@@ -234,8 +234,9 @@ class GAN(CountsBatches, ImageGenerator):
         )
         metrics["g_loss"] = self.objective.generator_loss(fake_logits)
         for name, value in metrics.items():
-            self.evaluation[name].update(value, weight=len(real))
-            self.log(f"{prefix}/{name}", self.evaluation[name], on_step=False, on_epoch=True)
+            mean: Any = self.evaluation[name]
+            mean.update(value, weight=len(real))
+            self.log(f"{prefix}/{name}", mean, on_step=False, on_epoch=True)
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """The discriminator's opinion of each image: its logit and its score D(x), (batch,) each."""
@@ -254,7 +255,7 @@ class GAN(CountsBatches, ImageGenerator):
         network = self.generator if self.generator_ema is None else self.generator_ema
         was_training = network.training
         network.eval()
-        images = torch.cat([network(part.to(self.device)).float().cpu() for part in latent.split(256)])
+        images = torch.cat([network(part.to(self.device)).float().cpu() for part in torch.split(latent, 256)])
         network.train(was_training)
         low, high = self.value_range
         return (images - low) / (high - low)

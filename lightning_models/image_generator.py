@@ -16,8 +16,9 @@ class ImageGenerator(ABC):
 
     @abstractmethod
     def draw_latent(self, count: int, generator: torch.Generator) -> Tensor:
-        """Latent vectors (count, latent_dim) from the model's prior, drawn on the CPU so that a seed means the same
-        pictures on every device.
+        """Latent vectors (count, latent_dim) from the model's prior, drawn on the CPU.
+
+        So a seed means the same pictures on every device.
         """
 
     @abstractmethod

@@ -64,6 +64,6 @@ def describe(given: Any) -> Any:
             f"{given!r} cannot be kept in a checkpoint: give a class, functools.partial(Class, option=value), "
             'or {"class_path": ..., "init_args": {...}}'
         )
-    names = [name for name in inspect.signature(type(given)).parameters]
+    names = list(inspect.signature(type(given)).parameters)
     arguments = {name: describe(getattr(given, name)) for name in names}
     return default(f"{type(given).__module__}.{type(given).__qualname__}", **arguments)

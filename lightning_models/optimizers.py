@@ -24,5 +24,5 @@ def build_optimizer(given: Any, parameters: Iterable[torch.nn.Parameter]) -> Opt
     if undecided and not defaults.get("differentiable") and device_types <= {"cpu", "cuda"}:
         accepted = inspect.signature(type(optimizer)).parameters
         options = {name: value for name, value in defaults.items() if name in accepted}
-        return type(optimizer)(parameters, **{**options, "fused": True})  # type: ignore[call-arg]
+        return type(optimizer)(parameters, **{**options, "fused": True})
     return optimizer

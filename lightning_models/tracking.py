@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from lightning_fabric.loggers.csv_logs import _ExperimentWriter
+from lightning_fabric.loggers.logger import rank_zero_experiment
 from PIL.Image import Image
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
@@ -50,7 +51,7 @@ class MetricsFile(CSVLogger):
         super().__init__(save_dir=run_dir, name="", version="", flush_logs_every_n_steps=1)
 
     @property
-    @rank_zero_only
+    @rank_zero_experiment
     def experiment(self) -> Any:
         """The writer, made on first use."""
         if self._experiment is None:

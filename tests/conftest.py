@@ -4,6 +4,7 @@ import pytest
 import torch
 
 os.environ["WANDB_MODE"] = "disabled"  # before anything imports wandb; the tests of tracking choose offline themselves
+os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning 2.6 calls jsonargparse by its old names
 torch.set_num_threads(1)  # small networks, and the tests run beside each other
 
 

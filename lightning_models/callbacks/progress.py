@@ -1,5 +1,7 @@
 """The progress bar."""
 
+from typing import Any
+
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 
@@ -7,11 +9,11 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 class ProgressBar(TQDMProgressBar):
     """Training losses and samples a second, as they stand in the last row of metrics."""
 
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, int | str | float]:
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Without the `train/` of the names, so that they fit on a line."""
         logged = trainer.logged_metrics
         losses = {name.removeprefix("train/"): value for name, value in logged.items() if name.endswith("loss")}
-        shown: dict[str, int | str | float] = {name: f"{float(value):.3g}" for name, value in losses.items()}
+        shown: dict[str, Any] = {name: f"{float(value):.3g}" for name, value in losses.items()}
         if "train/samples_per_second" in logged:
             shown["samples/s"] = f"{float(logged['train/samples_per_second']):,.0f}"
         return shown

@@ -4,10 +4,10 @@ import json
 import os
 import platform
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning
 import torch
 import torchvision
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -54,7 +54,8 @@ class RunSummary(Callback):
 
     def summary(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """All of it as plain values."""
-        rates = [c.samples_per_second() for c in trainer.callbacks if isinstance(c, Throughput)]
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        rates = [c.samples_per_second() for c in callbacks if isinstance(c, Throughput)]
         networks = {
             name: sum(p.numel() for p in network.parameters())
             for name, network in pl_module.named_children()
@@ -81,7 +82,7 @@ class RunSummary(Callback):
             "versions": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,
-                "pytorch-lightning": pytorch_lightning.__version__,
+                "pytorch-lightning": version("pytorch-lightning"),
                 "torchvision": torchvision.__version__,
             },
         }

@@ -26,8 +26,9 @@ class Throughput(Callback):
         """Stop it, and write the rate with the other metrics of the batch."""
         self.seconds += time.perf_counter() - self.started
         self.samples += len(batch[0]) * trainer.world_size
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped + 1  # Lightning's own axis, in every kind of module
-        if batches % trainer.log_every_n_steps == 0:
+        if batches % every == 0:
             rate = self.samples / self.seconds
             pl_module.log("train/samples_per_second", rate)
             self.total_samples, self.samples = self.total_samples + self.samples, 0

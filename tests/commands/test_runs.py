@@ -1,0 +1,202 @@
+"""The commands themselves, on the embedded digits."""
+
+import csv
+import json
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+import cli
+
+TINY = [
+    *("fit", "--model", "GAN", "--data", "Digits", "--model.latent_dim", "4", "--quiet", "true"),
+    *("--model.generator.width", "8", "--model.discriminator.width", "8", "--model.ema_decay", "0.9"),
+    *("--trainer.accelerator", "cpu", "--trainer.limit_train_batches", "4", "--trainer.limit_val_batches", "1"),
+    *("--trainer.log_every_n_steps", "2", "--samples.grid", "2"),
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of two epochs of four batches."""
+    run_dir = tmp_path_factory.mktemp("runs") / "tiny"
+    cli.main([*TINY, "--trainer.max_epochs", "2", "--run_dir", str(run_dir)])
+    return run_dir
+
+
+def read_csv(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_owns_one_folder(run):
+    assert sorted(p.name for p in run.iterdir()) == [
+        "checkpoints",
+        "config.yaml",
+        "metrics.csv",
+        "samples",
+        "summary.json",
+    ]
+    assert [p.name for p in (run / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_the_config_is_complete_and_can_be_used_again(run):
+    text = (run / "config.yaml").read_text()
+    assert "Unable to serialize" not in text
+    config = yaml.safe_load(text)
+    assert config["model"]["init_args"]["latent_dim"] == 4
+    assert config["model"]["init_args"]["optimizer_g"]["init_args"]["betas"] == [0.5, 0.999]
+    assert config["seed_everything"] == 0
+    assert config["run_dir"] == str(run)
+
+
+def test_metrics_and_summary(run):
+    rows = read_csv(run / "metrics.csv")
+    losses = [row for row in rows if row["train/d_loss"]]
+    assert [int(row["step"]) for row in losses] == [1, 3, 5, 7]
+    assert all(float(row["train/samples_per_second"]) > 0 for row in losses)
+    assert [row["val/d_loss"] != "" for row in rows].count(True) == 2
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["batches"] == 8
+    assert summary["metrics"]["train/d_loss"] == pytest.approx(float(losses[-1]["train/d_loss"]))
+    assert summary["parameters"]["generator"] == summary["parameters"]["generator_ema"] > 0
+    assert summary["seconds"] > 0
+
+
+def test_pictures_at_the_start_half_way_at_each_epoch_and_at_the_end(run):
+    samples = run / "samples"
+    assert sorted(p.name for p in samples.iterdir()) == [
+        "grid-0000000.png",
+        "grid-0000004.png",
+        "grid-0000008.png",
+        "interpolation.png",
+        "progress.png",
+    ]
+    start, end = (Image.open(samples / f"grid-000000{step}.png") for step in (0, 8))
+    assert start.size == end.size
+    assert start.tobytes() != end.tobytes()
+    strip = Image.open(samples / "progress.png")
+    assert strip.size[0] > 4 * strip.size[1]  # two rows of ten
+
+
+def test_a_run_is_never_overwritten(run, capsys):
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*TINY, "--run_dir", str(run)])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert f"{run} already holds a run" in error
+    assert f"fit -c {run / 'config.yaml'} --ckpt_path {run / 'checkpoints' / 'last.ckpt'}" in error
+    assert before == {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+
+
+def test_a_folder_with_other_files_is_no_run_folder(tmp_path, capsys):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(SystemExit):
+        cli.main([*TINY, "--run_dir", str(tmp_path)])
+    assert "holds other files: give a folder that is empty" in capsys.readouterr().err
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
+    """Stopped in the middle of the second epoch, and gone on with in the same folder."""
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    epochs = ["--trainer.max_epochs", "3", "--model.input_noise", "0.1"]
+    cli.main([*TINY, *epochs, "--run_dir", str(straight)])
+    cli.main([*TINY, *epochs, "--run_dir", str(stopped), "--trainer.max_steps", "6"])
+    last = stopped / "checkpoints" / "last.ckpt"
+    resume = ["fit", "-c", str(stopped / "config.yaml"), "--ckpt_path", str(last), "--trainer.max_steps", "-1"]
+    assert torch.load(last, weights_only=True)["global_step"] == 6
+    cli.main(resume)
+
+    def weights(run_dir):
+        return torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+    expected, found = weights(straight), weights(stopped)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    steps = [int(row["step"]) for row in read_csv(stopped / "metrics.csv") if row["train/d_loss"]]
+    assert steps == [1, 3, 5, 7, 9, 11]
+    assert (straight / "samples" / "progress.png").read_bytes() == (stopped / "samples" / "progress.png").read_bytes()
+
+
+def test_the_default_folder_is_named_after_the_experiment(in_tmp_path):
+    cli.main([*TINY, "--trainer.max_epochs", "1"])
+    cli.main([*TINY, "--trainer.max_epochs", "1"])
+    runs = list((in_tmp_path / "runs" / "gan" / "digits").iterdir())
+    assert len(runs) == 2
+    assert all((run / "summary.json").exists() for run in runs)
+
+
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_evaluation_keeps_its_numbers_beside_the_run(run, command, capsys):
+    before = (run / "metrics.csv").read_bytes()
+    cli.main([command, "-c", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints" / "last.ckpt")])
+    prefix = {"validate": "val", "test": "test"}[command]
+    metrics = json.loads((run / command / "summary.json").read_text())["metrics"]
+    assert set(metrics) == {
+        f"{prefix}/{n}" for n in ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_real", "d_fake")
+    }
+    assert (run / "metrics.csv").read_bytes() == before
+    assert not list((run / command).rglob("*.ckpt"))
+
+
+def test_predict_writes_a_row_for_each_image_in_order(run):
+    last = run / "checkpoints" / "last.ckpt"
+    cli.main(["predict", "-c", str(run / "config.yaml"), "--ckpt_path", str(last)])
+    rows = read_csv(run / "predict" / "predictions.csv")
+    assert [int(row["id"]) for row in rows] == list(range(360))  # a fifth of 1,797
+    assert all(0 <= float(row["score"]) <= 1 for row in rows)
+
+
+def test_sample_and_interpolate_repeat_with_the_seed(run, tmp_path, capsys):
+    last = str(run / "checkpoints" / "last.ckpt")
+
+    def picture(name, *args):
+        cli.main([*args, "--ckpt_path", last, "--output", str(tmp_path / name)])
+        return (tmp_path / name).read_bytes()
+
+    assert picture("a.png", "sample", "--count", "9", "--seed", "3") == picture(
+        "b.png", "sample", "--count", "9", "--seed", "3"
+    )
+    assert picture("c.png", "sample", "--count", "9", "--seed", "4") != (tmp_path / "a.png").read_bytes()
+    assert picture("d.png", "interpolate", "--seed", "3") == picture("e.png", "interpolate", "--seed", "3")
+    assert picture("f.png", "interpolate", "--seed", "3", "--mode", "linear") != (tmp_path / "d.png").read_bytes()
+    width, height = Image.open(tmp_path / "d.png").size
+    assert 8 < width / height < 10  # nine images
+    with pytest.raises(SystemExit):
+        cli.main(["sample", "--ckpt_path", last, "--output", str(tmp_path / "a.png")])
+    assert "exists: choose another --output, or give --overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--count", "0"], "--count is 0: expected at least 1"),
+        (["--output", "no/such/folder.png"], "the folder of --output no/such/folder.png does not exist"),
+        (["--output", "grid.txt"], "--output grid.txt: the name must end in"),
+        (["--cuont", "3"], "unrecognized arguments: --cuont 3"),
+    ],
+)
+def test_mistakes_in_sampling_are_named(run, options, message, capsys, in_tmp_path):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["sample", "--ckpt_path", str(run / "checkpoints" / "last.ckpt"), *options])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_checkpoints_that_cannot_be_used_are_named(run, tmp_path, capsys):
+    last = run / "checkpoints" / "last.ckpt"
+    (tmp_path / "cut.ckpt").write_bytes(last.read_bytes()[:5000])
+    config = ["-c", str(run / "config.yaml"), "--ckpt_path"]
+    for args, message in [
+        (["sample", "--ckpt_path", str(tmp_path / "cut.ckpt")], "cut.ckpt is no checkpoint, or is cut off"),
+        (["sample", "--ckpt_path", str(run / "checkpoints" / "lats.ckpt")], "the folder holds " + str(last)),
+        (["validate", "-c", str(run / "config.yaml")], "validate needs a checkpoint: --ckpt_path"),
+        (["validate", *config, str(last), "--model", "WGAN"], "holds a GAN but a WGAN is asked for"),
+        (["validate", *config, str(last), "--model.latent_dim", "5"], "does not fit this GAN: generator.layers"),
+    ]:
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(args)
+        assert stopped.value.code == 2
+        assert message in capsys.readouterr().err

@@ -1,0 +1,72 @@
+"""Small data sets in the formats of the real ones, made from scikit-learn's digits, so that no test needs a network."""
+
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def digit_images(count, size):
+    """(count, size, size) uint8 pictures of digits, and their (count,) labels; each class is in any 20 of them."""
+    digits = load_digits()
+    chosen = np.arange(count) % len(digits.images)
+    small = (digits.images[chosen] * (255 / 16)).round().astype(np.uint8)
+    return np.stack([np.asarray(Image.fromarray(image).resize((size, size))) for image in small]), digits.target[chosen]
+
+
+def write_idx(path, array):
+    """An uncompressed idx file of bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.asarray(array, dtype=np.uint8)
+    path.write_bytes(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
+
+
+def write_mnist(root, count=200, name="MNIST"):
+    """`count` training images, 28 x 28, and half as many to test, in MNIST's files; `name` may be "FashionMNIST"."""
+    folder = Path(root) / name / "raw"
+    images, labels = digit_images(count + count // 2, 28)
+    write_idx(folder / "train-images-idx3-ubyte", images[:count])
+    write_idx(folder / "train-labels-idx1-ubyte", labels[:count])
+    write_idx(folder / "t10k-images-idx3-ubyte", images[count:])
+    write_idx(folder / "t10k-labels-idx1-ubyte", labels[count:])
+    return Path(root)
+
+
+def write_cifar10(root, count=60):
+    """`count` training images, 32 x 32 RGB PNG, and half as many for testing, in cifar10/{train,test}/<class>/."""
+    for part, number in (("train", count), ("test", count // 2)):
+        write_image_folder(Path(root) / "cifar10" / part, number, 32, CIFAR10_CLASSES)
+    return Path(root)
+
+
+def write_image_folder(path, count=12, size=32, classes=(), suffix=".png"):
+    """`count` RGB images, square of `size` pixels, dealt in turn to the folders `classes`, where there are any."""
+    path = Path(path)
+    images, _ = digit_images(count, size)
+    for index, image in enumerate(images):
+        folder = path / classes[index % len(classes)] if classes else path
+        folder.mkdir(parents=True, exist_ok=True)
+        colours = np.stack([image, 255 - image, np.full_like(image, index % 256)], axis=-1)
+        Image.fromarray(colours).save(folder / f"{index:04}{suffix}")
+    return path
+
+
+def zip_folder(folder, zip_path):
+    """All files below `folder`, by their names relative to it."""
+    with zipfile.ZipFile(zip_path, "w") as archive:
+        for file in sorted(Path(folder).rglob("*")):
+            archive.write(file, file.relative_to(folder))
+    return Path(zip_path)
+
+
+def png_bytes(array):
+    """An array (height, width[, channels]) as a PNG file's content."""
+    content = io.BytesIO()
+    Image.fromarray(np.asarray(array, dtype=np.uint8)).save(content, "png")
+    return content.getvalue()
