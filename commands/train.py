@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import yaml
+from lightning_fabric.utilities.seed import reset_seed
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -17,6 +18,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from commands import registry
 from commands.checkpoints import check_checkpoint, check_weights
+from commands.class_changes import keep_only_what_was_set
 from commands.errors import UserError
 from commands.run_folder import check_run_dir, default_run_dir, experiment_name, unused
 from commands.usage import ExplainingParser
@@ -34,6 +36,7 @@ SIGTERM_STATUS = 143
 def run_trainer(command: str, options: list[str]) -> None:
     """Run `command` (fit, validate, test or predict) with its command line options."""
     quieten_libraries()
+    keep_only_what_was_set()
     try:
         ProjectCLI(args=[command, *options])
     except SIGTERMException:  # an exit with status 0 otherwise, although the run is not finished
@@ -165,6 +168,7 @@ class ProjectCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """Run it; only now, when nothing in the options can be wrong any more, is there a folder."""
         self.write_config(Path(self.options.run_dir))
+        reset_seed()  # as Lightning does for several processes: then one process draws the same noise
         super()._run_subcommand(subcommand)
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
@@ -226,7 +230,9 @@ def is_first_process() -> bool:
 
 def checkpoints(folder: Path, monitor: tuple[str, str] | None) -> list[Callback]:
     """`last.ckpt` after every epoch and, where the model names what it is judged by, `best.ckpt`."""
-    kept: list[Callback] = [ModelCheckpoint(folder, filename="last", enable_version_counter=False)]
+    kept: list[Callback] = [
+        ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)
+    ]
     if monitor is not None:
         metric, mode = monitor
         kept.insert(0, ModelCheckpoint(folder, "best", monitor=metric, mode=mode, enable_version_counter=False))
@@ -241,6 +247,8 @@ def quieten_libraries() -> None:
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     # What it warns of, weights after the batch's update, is what is wanted.
     warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
+    # To measure a checkpoint takes its weights, not the callbacks that wrote it.
+    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to create")
     # Lightning 2.6 uses names of torch's pytree that torch 2.15 is about to drop; nobody here can act on it.
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
     torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it, as their users expect

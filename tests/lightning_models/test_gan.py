@@ -8,6 +8,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.precision import MixedPrecision
 
 from datamodules.tensor_dataset import TensorLoader
+from lightning_models.callbacks.random_state import RandomState
 from lightning_models.gan import GAN, LSGAN, WGAN, WGANGP
 from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from lightning_models.objectives import LeastSquares, NonSaturating, Wasserstein
@@ -17,6 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`"),
     # What it warns of, weights after the update, is what is wanted.
     pytest.mark.filterwarnings("ignore:Using ModelCheckpoint with manual optimization and every_n_train_steps"),
+    pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty"),
 ]
 
 IMAGE_SHAPE = (1, 8, 8)
@@ -290,6 +292,27 @@ def test_a_checkpoint_is_plain_and_enough_to_sample_from(tmp_path):
     assert torch.equal(loaded.sample(4, seed=1), module.sample(4, seed=1))
     assert loaded.regularizer.clip_value == 0.5
     assert loaded.hparams == module.hparams
+
+
+def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_as_if_it_had_not_been(tmp_path):
+    def run(**options):
+        module = GAN(IMAGE_SHAPE, **SMALL, n_critic=3, ema_decay=0.9, input_noise=0.1)
+        images = batches(5).tensors
+        checkpoint = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=7, save_top_k=-1)
+        loader = TensorLoader(images, batch_size=16, shuffle=True)
+        trainer = Trainer(
+            **{"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False},
+            callbacks=[RandomState(), checkpoint],
+            max_epochs=3,
+        )
+        torch.manual_seed(0)
+        trainer.fit(module, loader, **options)
+        return module.state_dict()
+
+    straight = run()
+    torch.manual_seed(1)
+    resumed = run(ckpt_path=tmp_path / "step=7.ckpt", weights_only=True)  # after two batches of the second epoch
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
 
 
 def test_evaluation_weighs_every_image_alike(tmp_path):

@@ -1,0 +1,65 @@
+"""What a run leaves behind in metrics.csv and in an offline W&B run."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightning_models.tracking import MetricsFile, WandbOptions, has_api_key
+
+ROOT = Path(__file__).parents[2]
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_resumed_run_goes_on_in_the_same_metrics_file(tmp_path):
+    first = MetricsFile(tmp_path)
+    for step in (4, 9, 14):
+        first.log_metrics({"train/loss": step / 10}, step)
+    second = MetricsFile(tmp_path)
+    second.drop_from(10)  # a checkpoint of 10 batches, numbers 0 to 9
+    second.log_metrics({"train/loss": 7.0, "val/loss": 8.0}, 14)
+    rows = read(tmp_path / "metrics.csv")
+    assert [(int(row["step"]), float(row["train/loss"])) for row in rows] == [(4, 0.4), (9, 0.9), (14, 7.0)]
+    assert [row["val/loss"] for row in rows] == ["", "", "8.0"]
+
+
+def test_wandb_is_offline_without_a_key_and_obeys_its_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    assert not has_api_key()
+    assert WandbOptions().resolved_mode() == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    assert WandbOptions().resolved_mode() == "online"
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert WandbOptions().resolved_mode() == "disabled"
+    assert WandbOptions(mode="offline").resolved_mode() == "offline"
+
+
+@pytest.mark.slow
+def test_an_offline_run_holds_losses_images_and_the_config(tmp_path):
+    run_dir = tmp_path / "run"
+    args = ["fit", "--model", "GAN", "--data", "Digits", "--quiet", "true", "--run_dir", str(run_dir)]
+    args += ["--wandb.mode", "offline", "--trainer.accelerator", "cpu", "--trainer.max_epochs", "2"]
+    args += ["--trainer.limit_train_batches", "4", "--trainer.log_every_n_steps", "2", "--model.latent_dim", "7"]
+    finished = subprocess.run([sys.executable, "cli.py", *args], cwd=ROOT, capture_output=True, text=True, check=True)
+    (folder,) = (run_dir / "wandb").glob("offline-run-*")
+    assert f"wandb sync {folder}" in finished.stdout
+
+    (log,) = folder.glob("*.wandb")
+    wandb = Path(sys.executable).parent / "wandb"
+    inspect = [str(wandb), "leet", "inspect", "--json", str(log)]
+    text = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
+    records = [json.loads(line) for line in text.splitlines()]
+    assert len(records) > 8
+    for expected in ("train/d_loss", "train/g_loss", "val/d_loss", "samples/grid", "samples/progress", "latent_dim"):
+        assert expected in text
+    images = list((folder / "files" / "media" / "images" / "samples").glob("*.png"))
+    assert len([image for image in images if image.name.startswith("grid")]) == 3  # start, half-way, end
