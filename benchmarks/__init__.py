@@ -1,0 +1,1 @@
+"""Speed, side by side with a bare PyTorch loop: `python -m benchmarks`."""
