@@ -116,7 +116,8 @@ def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (20_000, *IMAGE_SHAPE), dtype=torch.uint8, generator=generator)
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {given.rounds} rounds of {given.batches} batches")
+    threads = torch.get_num_threads()
+    print(f"torch {torch.__version__}, {threads} threads, {given.rounds} rounds of {given.batches} batches")
     print(f"{'task':32} {'precision':11} {'bare loop':>12} {'Trainer':>12} {'ratio (lowest to highest)':>28}")
     for name, (generator_class, discriminator_class, batch_size) in TASKS.items():
         loader = TensorLoader((images, torch.zeros(len(images))), batch_size, shuffle=True)
@@ -129,11 +130,9 @@ def main() -> None:
                 bare.append(bare_window(make_gan, loader, given.batches, precision) * batch_size)
                 lightning.append(lightning_window(make_gan, loader, given.batches, precision) * batch_size)
             ratios = [ours / theirs for ours, theirs in zip(lightning, bare, strict=True)]
-            print(
-                f"{name:32} {precision:11} {statistics.median(bare):>8,.0f} im/s {statistics.median(lightning):>7,.0f} im/s"
-                f" {statistics.median(ratios):>15.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-                flush=True,
-            )
+            rates = f"{statistics.median(bare):>8,.0f} im/s {statistics.median(lightning):>7,.0f} im/s"
+            ratio = f"{statistics.median(ratios):>15.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            print(f"{name:32} {precision:11} {rates} {ratio}", flush=True)
 
 
 if __name__ == "__main__":

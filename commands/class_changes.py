@@ -12,14 +12,15 @@ from jsonargparse import Namespace, _typehints
 
 def keep_only_what_was_set() -> None:
     """Put the rule above into jsonargparse, once; a private seam that tests/commands/test_class_changes.py pins."""
-    original = _typehints.discard_init_args_on_class_path_change
+    original: Any = _typehints.discard_init_args_on_class_path_change
     if getattr(original, "forgets_defaults", False):
         return
 
     def discard(parser_or_action: Any, previous: Any, value: Any) -> None:
         if previous and "init_args" in previous and previous["class_path"] != value["class_path"]:
             options = getattr(parser_or_action, "sub_add_kwargs", {})
-            parser = _typehints.ActionTypeHint.get_class_parser(previous["class_path"], options)
+            class_parser: Any = _typehints.ActionTypeHint.get_class_parser
+            parser = class_parser(previous["class_path"], options)
             forget_defaults(previous["init_args"], parser.get_defaults())
         original(parser_or_action, previous, value)
 

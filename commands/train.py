@@ -230,9 +230,7 @@ def is_first_process() -> bool:
 
 def checkpoints(folder: Path, monitor: tuple[str, str] | None) -> list[Callback]:
     """`last.ckpt` after every epoch and, where the model names what it is judged by, `best.ckpt`."""
-    kept: list[Callback] = [
-        ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)
-    ]
+    kept: list[Callback] = [ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)]
     if monitor is not None:
         metric, mode = monitor
         kept.insert(0, ModelCheckpoint(folder, "best", monitor=metric, mode=mode, enable_version_counter=False))

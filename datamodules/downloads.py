@@ -28,9 +28,9 @@ def fetch(data_set: str, root: Path, wanted: Iterable[str]) -> None:
             os.replace(Path(folder) / name, root / name)
 
 
-def missing_data(data_set: str, looked_at: str, put_there: str, reason: str) -> FileNotFoundError:
+def missing_data(data_set: str, looked_at: str, wanted: str, folder: str, reason: str) -> FileNotFoundError:
     """The error to raise: what was looked for where, why it could not be fetched, and what to do."""
     return FileNotFoundError(
-        f"{data_set} was not found: looked at {looked_at}. It was not downloaded: {reason}. Put {put_there} there, or "
-        "name the folder that holds it with --data.root or the environment variable DATA_ROOT"
+        f"{data_set} was not found: looked at {looked_at}. It was not downloaded: {reason}. Put {wanted} there, or "
+        f"name the folder that holds {folder} with --data.root or the environment variable DATA_ROOT"
     )

@@ -44,14 +44,12 @@ def load_images(listing: ImageListing, image_size: int, channels: int, cache_dir
     user_cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = Path(cache_dir or f"{user_cache}/lightning_models").expanduser()
     cache_file = folder / f"{listing.path.stem}-{image_size}px-{key[:16]}.pt"
-    shape = (len(contents), channels, image_size, image_size)
     if cache_file.exists():
         try:
-            images: Tensor = torch.load(cache_file, mmap=True, weights_only=True)
-            if images.shape == shape:
-                return images
-        except (RuntimeError, EOFError):
-            pass  # the file was cut short
+            cached: Tensor = torch.load(cache_file, mmap=True, weights_only=True)
+            return cached
+        except (RuntimeError, OSError, EOFError):
+            pass  # the file was cut short; which error torch.load raises depends on where
         print(f"the cache {cache_file} is damaged: decoding {listing.path} again", file=sys.stderr)
     images = decode_images(listing, image_size, channels)
     _write(images, cache_file)

@@ -61,6 +61,8 @@ class ImageDataModule(LightningDataModule, ABC):
             ValueError: if an option is out of its range.
         """
         super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}: use a whole number from 1 up")
         if tuple(value_range) not in VALUE_RANGES:
             raise ValueError(f"value_range is {list(value_range)}: use [-1.0, 1.0] or [0.0, 1.0]")
         if image_size is not None and image_size < 1:
@@ -109,16 +111,18 @@ class ImageDataModule(LightningDataModule, ABC):
         return [self.native_class_names[number] for number in self._class_numbers()]
 
     def setup(self, stage: str) -> None:
-        """Read the data, once."""
-        if hasattr(self, "train_images"):
-            return
-        parts = {name: self._fitted(*part) for name, part in self.read_parts().items()}
-        train = parts["train"]
-        if "val" not in parts:
-            train, parts["val"] = random_split(train, self.val_fraction, self.split_seed, "val_fraction")
-        self.train_images, self.train_labels = train
-        self.val_images, self.val_labels = parts["val"]
-        self.test_images, self.test_labels = parts["test"]
+        """Read the data, once; without validation images, tell the Trainer not to validate while it trains."""
+        if not hasattr(self, "train_images"):
+            parts = {name: self._fitted(*part) for name, part in self.read_parts().items()}
+            if "val" not in parts:
+                parts["train"], parts["val"] = random_split(
+                    parts["train"], self.val_fraction, self.split_seed, "val_fraction"
+                )
+            self.train_images, self.train_labels = parts["train"]
+            self.val_images, self.val_labels = parts["val"]
+            self.test_images, self.test_labels = parts["test"]
+        if stage == "fit" and self.trainer is not None and len(self.val_images) == 0:
+            self.trainer.limit_val_batches = 0  # Lightning warns of an empty loader
 
     def train_dataloader(self) -> TensorLoader:
         """Batches of the training images."""
@@ -134,11 +138,8 @@ class ImageDataModule(LightningDataModule, ABC):
             augment=flip_half_of_them if self.horizontal_flip else None,
         )
 
-    def val_dataloader(self) -> TensorLoader | list[TensorLoader]:
-        """Each validation image once; no loader at all where none are kept for it."""
-        validation_is_asked_for = self.trainer is not None and self.trainer.state.fn == "validate"
-        if len(self.val_images) == 0 and not validation_is_asked_for:
-            return []
+    def val_dataloader(self) -> TensorLoader:
+        """Each validation image once."""
         return self._evaluation_loader("validation", self.val_images, self.val_labels, "val_fraction")
 
     def test_dataloader(self) -> TensorLoader:

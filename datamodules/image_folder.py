@@ -50,7 +50,7 @@ def find_images(path: str, root: str | None) -> Path:
     candidates = [Path(path).expanduser(), data_root(root) / path]
     for candidate in candidates:
         if candidate.exists():
-            return candidate
+            return Path(os.path.abspath(candidate))  # "." has no name that a class could have
     looked_at = " and ".join(dict.fromkeys(str(candidate.absolute()) for candidate in candidates))
     siblings = [name for candidate in candidates if candidate.parent.is_dir() for name in os.listdir(candidate.parent)]
     nearest = difflib.get_close_matches(Path(path).name, siblings, n=1)
@@ -71,7 +71,7 @@ def list_images(path: Path) -> ImageListing:
     if not files:
         raise ValueError(
             f"there are no images in {path}: looked for files ending in {', '.join(IMAGE_ENDINGS)}, "
-            f"found {num_others} others"
+            f"found {num_others} other files"
         )
     files.sort(key=lambda file: file.name)
     places = [PurePosixPath(file.name).parts for file in files]
@@ -133,11 +133,7 @@ def _classes(
 def _wrapping_folders(places: list[tuple[str, ...]]) -> int:
     """Number of folders around everything that only hold another folder, such as the cifar10/ of cifar10/train/..."""
     depth = 0
-    while (
-        len({place[depth] for place in places}) == 1
-        and all(len(place) > depth + 2 for place in places)
-        and places[0][depth] not in SPLITS
-    ):
+    while len({place[depth] for place in places}) == 1 and all(len(place) > depth + 2 for place in places):
         depth += 1
     return depth
 

@@ -98,7 +98,7 @@ class MNIST(ImageDataModule):
     def _not_found(self, missing: list[str], reason: str) -> FileNotFoundError:
         folder = (self.root / self.data_set / "raw").absolute()
         looked_at = f"{folder} for {', '.join(name.rpartition('/')[2] for name in missing)}"
-        return missing_data(self.data_set, looked_at, "the uncompressed files", reason)
+        return missing_data(self.data_set, looked_at, "the uncompressed files", f"{self.data_set}/", reason)
 
 
 class FashionMNIST(MNIST):
@@ -183,7 +183,7 @@ class CIFAR10(ImageDataModule):
     def _not_found(self, reason: str) -> FileNotFoundError:
         names = (self.original, *self.copies)
         looked_at = ", ".join(str((self.root / name).absolute()) for name in names)
-        return missing_data("CIFAR10", looked_at, "one of them", reason)
+        return missing_data("CIFAR10", looked_at, "one of them", "one of them", reason)
 
 
 class ImageFolder(ImageDataModule):

@@ -13,6 +13,12 @@ def seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_this_session(tmp_path_factory):
+    """Decoded images go where nothing else looks, and nothing is found that was not decoded here."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def in_tmp_path(tmp_path, monkeypatch):
     """An empty working directory."""

@@ -24,6 +24,7 @@ class ImageSamples(Callback):
         every_n_epochs: epochs between two grids; 0: only at the start, half-way and at the end.
         every_n_batches: batches between two grids, instead of epochs.
         progress_columns: images in a row of the strip of progress; 0: no strip.
+        progress_rows: most rows of that strip; of a longer run it shows so many epochs, evenly spread.
         interpolation_steps: images of the interpolation, both ends included; 0: none.
         interpolation_mode: along a straight line or along a great circle.
         seed: of the latent vectors.
@@ -35,6 +36,7 @@ class ImageSamples(Callback):
         every_n_epochs: int = 1,
         every_n_batches: int | None = None,
         progress_columns: int = 10,
+        progress_rows: int = 30,
         interpolation_steps: int = 9,
         interpolation_mode: InterpolationMode = "spherical",
         seed: int = 0,
@@ -42,7 +44,7 @@ class ImageSamples(Callback):
         if grid < 1:
             raise ValueError(f"samples.grid is {grid}: expected at least 1 row and column")
         self.grid, self.every_n_epochs, self.every_n_batches = grid, every_n_epochs, every_n_batches
-        self.progress_columns, self.seed = progress_columns, seed
+        self.progress_columns, self.progress_rows, self.seed = progress_columns, progress_rows, seed
         self.interpolation_steps, self.interpolation_mode = interpolation_steps, interpolation_mode
         self.progress: list[Tensor] = []  # a row an epoch: (progress_columns, C, H, W) uint8
         self.last_grid_step = -1
@@ -66,12 +68,13 @@ class ImageSamples(Callback):
         if self.progress_columns and isinstance(pl_module, ImageGenerator) and trainer.is_global_zero:
             images = pl_module.sample(self.progress_columns, self.seed)
             self.progress.append((images.clamp(0, 1) * 255).round().to(torch.uint8))
-            rows = torch.cat(self.progress).float() / 255
-            save_picture(trainer, "progress", to_picture(rows, self.progress_columns))
+            if self.last_grid_step == trainer.global_step:
+                self.write_progress(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The last grid and the interpolation."""
         self.write_grid(trainer, pl_module)
+        self.write_progress(trainer)
         if self.interpolation_steps and isinstance(pl_module, ImageGenerator) and trainer.is_global_zero:
             images = pl_module.interpolation(self.interpolation_steps, self.seed, self.interpolation_mode)
             save_picture(trainer, "interpolation", to_picture(images, self.interpolation_steps))
@@ -85,6 +88,15 @@ class ImageSamples(Callback):
         self.last_grid_step = trainer.global_step
         images = pl_module.sample(self.grid**2, self.seed)
         save_picture(trainer, f"grid-{trainer.global_step:07d}", to_picture(images, self.grid), key="grid")
+
+    def write_progress(self, trainer: Trainer) -> None:
+        """`samples/progress.png`: a row an epoch; of a long run as many epochs, evenly spread, as can be looked at."""
+        if self.progress and trainer.is_global_zero:
+            count = min(len(self.progress), self.progress_rows)
+            epochs = torch.linspace(0, len(self.progress) - 1, count).round().int().tolist()
+            rows = torch.cat([self.progress[epoch] for epoch in epochs]).float() / 255
+            labels = [f"epoch {epoch + 1}" for epoch in epochs]
+            save_picture(trainer, "progress", to_picture(rows, self.progress_columns, labels))
 
     def state_dict(self) -> dict[str, Any]:
         """The rows of the strip so far: a resumed run goes on with it."""

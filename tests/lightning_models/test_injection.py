@@ -25,7 +25,7 @@ def test_what_cannot_be_kept_in_a_checkpoint_is_refused():
 
 
 def test_a_description_of_another_kind_of_object_is_refused_before_it_is_made():
-    with pytest.raises(ValueError, match="subprocess.Popen is not a kind of Objective"):
+    with pytest.raises(ValueError, match=r"subprocess\.Popen is not a kind of Objective"):
         build(default("subprocess.Popen", args=["true"]), Objective)
     with pytest.raises(ValueError, match="expected a kind of Objective"):
         build(lambda: 3, Objective)
