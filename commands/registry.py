@@ -5,7 +5,8 @@ Importing this module imports them all, which is what lets jsonargparse find the
 
 from datamodules.images import CIFAR10, MNIST, Digits, FashionMNIST, ImageFolder
 from lightning_models import networks, objectives, regularizers
-from lightning_models.gan import GAN, LSGAN, WGAN, WGANGP
+from lightning_models.gan import GAN
+from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
 
 MODELS = (GAN, LSGAN, WGAN, WGANGP)
 DATA = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder)

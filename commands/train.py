@@ -71,12 +71,7 @@ class ProjectCLI(LightningCLI):
             default=None,
             help="The folder that holds everything about the run; by default runs/<experiment>/<time>.",
         )
-        parser.add_argument(
-            "--quiet",
-            type=bool,
-            default=False,
-            help="Write no progress bar, as suits a log file (true or false).",
-        )
+        parser.add_argument("--quiet", action="store_true", help="Write no progress bar, as suits a log file.")
         parser.add_lightning_class_args(ImageSamples, "samples")
         parser.add_class_arguments(WandbOptions, "wandb")
         for name in registry.LINKED:
@@ -245,6 +240,8 @@ def quieten_libraries() -> None:
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     # What it warns of, weights after the batch's update, is what is wanted.
     warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
+    # torch.compile looks at D's input, which G's graph made; nobody reads its gradient.
+    warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf Tensor")
     # To measure a checkpoint takes its weights, not the callbacks that wrote it.
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to create")
     # Lightning 2.6 uses names of torch's pytree that torch 2.15 is about to drop; nobody here can act on it.

@@ -1,7 +1,7 @@
 """Generative adversarial networks: the one place where discriminator and generator are updated.
 
-Every variant is a combination of an objective, a regularizer and two networks. `LSGAN`, `WGAN` and `WGANGP` below only
-declare the defaults of their papers.
+Every variant is a combination of an objective, a regularizer and two networks. `gan_variants`
+declares the defaults of other papers.
 """
 
 from collections.abc import Callable, Iterator
@@ -262,73 +262,6 @@ class GAN(CountsBatches, ImageGenerator):
 
 
 EVALUATION_METRICS = ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_real", "d_fake")
-
-
-class LSGAN(GAN):
-    """Least squares GAN (Mao et al. 2017, eq. 9): the defaults of `GAN` with the squared distance as loss."""
-
-    def __init__(
-        self,
-        image_shape: ImageShape,
-        objective: Objective = default("lightning_models.objectives.LeastSquares"),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(image_shape, objective=objective, **kwargs)
-
-
-class WGAN(GAN):
-    """Wasserstein GAN with weight clipping (Arjovsky et al. 2017, algorithm 1 and its defaults)."""
-
-    def __init__(
-        self,
-        image_shape: ImageShape,
-        objective: Objective = default("lightning_models.objectives.Wasserstein"),
-        regularizer: Regularizer | None = default("lightning_models.regularizers.WeightClipping", clip_value=0.01),
-        n_critic: int = 5,
-        optimizer_g: OptimizerCallable = default("torch.optim.RMSprop", lr=5e-5),
-        optimizer_d: OptimizerCallable = default("torch.optim.RMSprop", lr=5e-5),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            image_shape,
-            objective=objective,
-            regularizer=regularizer,
-            n_critic=n_critic,
-            optimizer_g=optimizer_g,
-            optimizer_d=optimizer_d,
-            **kwargs,
-        )
-
-
-class WGANGP(GAN):
-    """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, algorithm 1 and its defaults).
-
-    The critic has no BatchNorm: the penalty is on the gradient of each image alone.
-    """
-
-    def __init__(
-        self,
-        image_shape: ImageShape,
-        discriminator: Callable[[ImageShape], Discriminator] = default(
-            "lightning_models.networks.DCGANDiscriminator", width=64, normalization="none"
-        ),
-        objective: Objective = default("lightning_models.objectives.Wasserstein"),
-        regularizer: Regularizer | None = default("lightning_models.regularizers.GradientPenalty", weight=10.0),
-        n_critic: int = 5,
-        optimizer_g: OptimizerCallable = default("torch.optim.Adam", lr=1e-4, betas=[0.0, 0.9]),
-        optimizer_d: OptimizerCallable = default("torch.optim.Adam", lr=1e-4, betas=[0.0, 0.9]),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            image_shape,
-            discriminator=discriminator,
-            objective=objective,
-            regularizer=regularizer,
-            n_critic=n_critic,
-            optimizer_g=optimizer_g,
-            optimizer_d=optimizer_d,
-            **kwargs,
-        )
 
 
 @contextmanager

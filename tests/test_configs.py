@@ -51,9 +51,7 @@ def few_batches(config_path, data_root):
 def test_config(config_path, data_root, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     run_dir = tmp_path / "run"
-    cli.main(
-        ["fit", "-c", config_path, "--quiet", "true", "--run_dir", str(run_dir), *few_batches(config_path, data_root)]
-    )
+    cli.main(["fit", "-c", config_path, "--quiet", "--run_dir", str(run_dir), *few_batches(config_path, data_root)])
     parameters = json.loads((run_dir / "summary.json").read_text())["parameters"]
     if config_path in PUBLISHED_PARAMETERS:
         assert (parameters["generator"], parameters["discriminator"]) == PUBLISHED_PARAMETERS[config_path]

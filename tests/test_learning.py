@@ -14,7 +14,7 @@ def test_the_demo_makes_digits_of_all_kinds(tmp_path):
     run_dir = tmp_path / "run"
     cli.main(
         [
-            *("fit", "-c", "configs/gan/digits.yaml", "--quiet", "true", "--run_dir", str(run_dir)),
+            *("fit", "-c", "configs/gan/digits.yaml", "--quiet", "--run_dir", str(run_dir)),
             *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "60", "--samples.every_n_epochs", "0"),
         ]
     )

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def fit(run_dir, devices, batch_size, variant):
-    args = ["fit", "--model", variant, "--data", "Digits", "--quiet", "true", "--run_dir", str(run_dir)]
+    args = ["fit", "--model", variant, "--data", "Digits", "--quiet", "--run_dir", str(run_dir)]
     args += ["--trainer.accelerator", "cpu", "--trainer.devices", str(devices), "--data.batch_size", str(batch_size)]
     args += ["--trainer.max_epochs", "2", "--trainer.limit_train_batches", "6", "--model.ema_decay", "0.9"]
     args += ["--model.generator.normalization", "none", "--model.discriminator.normalization", "none"]

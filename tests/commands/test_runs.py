@@ -11,7 +11,7 @@ from PIL import Image
 import cli
 
 TINY = [
-    *("fit", "--model", "GAN", "--data", "Digits", "--model.latent_dim", "4", "--quiet", "true"),
+    *("fit", "--model", "GAN", "--data", "Digits", "--model.latent_dim", "4", "--quiet"),
     *("--model.generator.width", "8", "--model.discriminator.width", "8", "--model.ema_decay", "0.9"),
     *("--trainer.accelerator", "cpu", "--trainer.limit_train_batches", "4", "--trainer.limit_val_batches", "1"),
     *("--trainer.log_every_n_steps", "2", "--samples.grid", "2"),

@@ -9,7 +9,8 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 
 from datamodules.tensor_dataset import TensorLoader
 from lightning_models.callbacks.random_state import RandomState
-from lightning_models.gan import GAN, LSGAN, WGAN, WGANGP
+from lightning_models.gan import GAN
+from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
 from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from lightning_models.objectives import LeastSquares, NonSaturating, Wasserstein
 from lightning_models.regularizers import R1, GradientPenalty, WeightClipping
@@ -169,6 +170,7 @@ def test_bfloat16_trains(variant):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor")  # torch.compile's own
 @pytest.mark.parametrize("regularizer", [None, GradientPenalty()])
 def test_compiled_networks_learn_the_same(regularizer):
     def run(compile_networks):
@@ -287,7 +289,7 @@ def test_a_checkpoint_is_plain_and_enough_to_sample_from(tmp_path):
     _, trainer = train(module, 2, tmp_path)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    assert checkpoint["model_class"] == "lightning_models.gan.LSGAN"
+    assert checkpoint["model_class"] == "lightning_models.gan_variants.LSGAN"
     loaded = LSGAN.load_from_checkpoint(tmp_path / "last.ckpt", weights_only=True)
     assert torch.equal(loaded.sample(4, seed=1), module.sample(4, seed=1))
     assert loaded.regularizer.clip_value == 0.5

@@ -46,7 +46,7 @@ def test_wandb_is_offline_without_a_key_and_obeys_its_environment(monkeypatch, t
 @pytest.mark.slow
 def test_an_offline_run_holds_losses_images_and_the_config(tmp_path):
     run_dir = tmp_path / "run"
-    args = ["fit", "--model", "GAN", "--data", "Digits", "--quiet", "true", "--run_dir", str(run_dir)]
+    args = ["fit", "--model", "GAN", "--data", "Digits", "--quiet", "--run_dir", str(run_dir)]
     args += ["--wandb.mode", "offline", "--trainer.accelerator", "cpu", "--trainer.max_epochs", "2"]
     args += ["--trainer.limit_train_batches", "4", "--trainer.log_every_n_steps", "2", "--model.latent_dim", "7"]
     finished = subprocess.run([sys.executable, "cli.py", *args], cwd=ROOT, capture_output=True, text=True, check=True)
