@@ -21,14 +21,15 @@ demo: install
 	WANDB_MODE=offline $(BIN)/python cli.py fit -c configs/gan/digits.yaml
 
 test: install
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_OPTIONS)
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
 
-# The quick tests on the lowest supported versions of torch, pytorch-lightning and the rest.
+# The quick tests on the lowest supported versions of torch, pytorch-lightning and the rest. What old versions of other
+# packages warn of in each other is no error here.
 test-lowest:
-	$(MAKE) test VENV=.venv-lowest LOCK=requirements-lowest.lock
+	$(MAKE) test VENV=.venv-lowest LOCK=requirements-lowest.lock PYTEST_OPTIONS="-W default"
 
 lint: install
 	$(BIN)/ruff check .
