@@ -11,7 +11,7 @@ SHARED_BY_PROCESSES = "LIGHTNING_MODELS_RUN_DIR"  # rank 0 names the folder for 
 
 def default_run_dir(experiment: str) -> Path:
     """`runs/<experiment>/<time>`, the same for all processes of a run."""
-    if SHARED_BY_PROCESSES in os.environ and "LOCAL_RANK" in os.environ:
+    if SHARED_BY_PROCESSES in os.environ and os.environ.get("LOCAL_RANK", "0") != "0":
         return Path(os.environ[SHARED_BY_PROCESSES])
     run_dir = unused(Path("runs") / experiment / time.strftime("%Y%m%d-%H%M%S"))
     os.environ[SHARED_BY_PROCESSES] = str(run_dir)
@@ -27,18 +27,14 @@ def unused(path: Path) -> Path:
     return candidate
 
 
-def check_run_dir(run_dir: Path, ckpt_path: str | None) -> bool:
-    """Whether a fit in `run_dir` goes on with the run that is there already.
-
-    Raises:
-        UserError: if the folder holds a run or other files and the checkpoint is not its own.
-    """
+def check_run_dir(run_dir: Path, ckpt_path: str | None) -> None:
+    """Raise a UserError if a fit would write over what is there: a run that it does not go on with, or other files."""
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--run_dir {run_dir} is a file: give a folder that does not exist yet")
     if not run_dir.exists() or not any(run_dir.iterdir()):
-        return False
+        return
     if ckpt_path is not None and run_dir.resolve() in Path(ckpt_path).resolve().parents:
-        return True
+        return
     if not (run_dir / "config.yaml").exists():
         raise UserError(f"--run_dir {run_dir} holds other files: give a folder that is empty or does not exist yet")
     checkpoint = run_dir / "checkpoints" / "last.ckpt"

@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -31,6 +32,7 @@ from lightning_models.tracking import WandbOptions, close_wandb, make_loggers
 
 DEFAULT_EPOCHS = 20  # where neither trainer.max_epochs nor max_steps nor max_time is given
 SIGTERM_STATUS = 143
+RESULTS = ("metrics.csv", "samples", "checkpoints")
 
 
 def run_trainer(command: str, options: list[str]) -> None:
@@ -49,7 +51,6 @@ class ProjectCLI(LightningCLI):
 
     def __init__(self, args: list[str]) -> None:
         self.arguments = args
-        self.resumes = False
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -109,7 +110,7 @@ class ProjectCLI(LightningCLI):
         if command != "fit":
             options.run_dir = str(unused(run_dir / str(command)))
         elif is_first_process():
-            self.resumes = check_run_dir(run_dir, options.ckpt_path)
+            check_run_dir(run_dir, options.ckpt_path)
         trainer = options.trainer
         if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
             trainer.max_epochs = DEFAULT_EPOCHS
@@ -158,13 +159,19 @@ class ProjectCLI(LightningCLI):
             path = unused(run_dir / "config-resumed.yaml")
         path.write_text(text)
 
-    # --------------------------------------------------------------------------------------------- what is run
-
     def _run_subcommand(self, subcommand: str) -> None:
-        """Run it; only now, when nothing in the options can be wrong any more, is there a folder."""
-        self.write_config(Path(self.options.run_dir))
+        """Run it, in a folder that is only there if something came out: missing data leaves none behind."""
+        run_dir = Path(self.options.run_dir)
+        is_new = not run_dir.exists()
+        self.write_config(run_dir)
         reset_seed()  # as Lightning does for several processes: then one process draws the same noise
-        super()._run_subcommand(subcommand)
+        try:
+            super()._run_subcommand(subcommand)
+        except BaseException:
+            close_wandb(self.trainer)
+            if is_new and is_first_process() and not any((run_dir / name).exists() for name in RESULTS):
+                shutil.rmtree(run_dir)
+            raise
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
         """Write `predictions.csv`: a row an input, in order, with the columns that the model's predict_step gives."""

@@ -96,6 +96,15 @@ def test_a_run_is_never_overwritten(run, capsys):
     assert before == {p: p.stat().st_mtime_ns for p in run.rglob("*")}
 
 
+def test_missing_data_leaves_no_folder_behind(tmp_path, capsys):
+    mnist = ["fit", "--model", "GAN", "--data", "MNIST", "--data.root", str(tmp_path / "none"), "--quiet"]
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*mnist, "--data.download", "false", "--run_dir", str(tmp_path / "run")])
+    assert stopped.value.code == 2
+    assert "MNIST was not found: looked at" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_with_other_files_is_no_run_folder(tmp_path, capsys):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(SystemExit):
