@@ -16,3 +16,9 @@ def check_at_least_one(option: str, sizes: Sequence[int]) -> None:
     if any(size < 1 for size in sizes):
         found = sizes[0] if len(sizes) == 1 else tuple(sizes)
         raise ValueError(f"{option} is {found}: use whole numbers from 1 up")
+
+
+def check_at_least(option: str, value: float, lowest: float) -> None:
+    """Raise a ValueError that names the option if its value is too small."""
+    if value < lowest:
+        raise ValueError(f"{option} is {value}: expected at least {lowest}")

@@ -64,7 +64,7 @@ class ConvGenerator(Generator):
             normalization: What follows each hidden convolution (layer: GroupNorm with one group).
             batch_norm_momentum: Share of the new batch in the running statistics (Keras: 1 - momentum).
             batch_norm_eps: What BatchNorm adds to the variance (Keras: 1e-3).
-            output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1].
+            output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1], none for logits.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
         """
         super().__init__(latent_dim, image_shape, output)

@@ -41,7 +41,7 @@ class DCGANGenerator(Generator):
             max_width: No map has more channels than this.
             stages: How often the map is halved or doubled; null: as often as leaves at least 4 rows and columns.
             normalization: What follows each hidden convolution (layer: GroupNorm with one group).
-            output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1].
+            output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1], none for logits.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
         """
         super().__init__(latent_dim, image_shape, output)

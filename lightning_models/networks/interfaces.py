@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from lightning_models.checks import check_at_least_one, check_choice
-from lightning_models.networks.layers import Output
+from lightning_models.networks.layers import OUTPUT_RANGES, Output
 
 ImageShape = tuple[int, int, int]  # channels, height, width
 
@@ -23,7 +23,7 @@ class Generator(nn.Module, ABC):
         check_choice("output", output, Output)
         self.latent_dim = latent_dim
         self.image_shape = image_shape
-        self.output_range = (-1.0, 1.0) if output == "tanh" else (0.0, 1.0)  # the data must be scaled to it
+        self.output_range = OUTPUT_RANGES[output]  # a GAN's data must be scaled to it
 
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor:

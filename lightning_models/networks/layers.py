@@ -1,5 +1,6 @@
 """The pieces that several networks share, chosen by name: normalization, activation, output, initial weights."""
 
+import math
 from typing import Literal
 
 from torch import nn
@@ -9,7 +10,7 @@ from lightning_models.checks import check_choice
 
 Normalization = Literal["batch", "instance", "layer", "none"]
 Initialization = Literal["torch", "dcgan", "glorot"]
-Output = Literal["tanh", "sigmoid"]
+Output = Literal["tanh", "sigmoid", "none"]
 
 
 def normalization_layer(
@@ -38,8 +39,15 @@ def activation_layer(leaky_slope: float) -> nn.Module:
 
 
 def output_layer(output: Output) -> nn.Module:
-    """What brings a generator's last map into its value range: tanh into [-1, 1], sigmoid into [0, 1]."""
-    return nn.Tanh() if output == "tanh" else nn.Sigmoid()
+    """What brings a generator's last map into its value range: tanh into [-1, 1], sigmoid into [0, 1].
+
+    "none" leaves it as it is, for a VAE whose likelihood takes logits.
+    """
+    layers: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "none": nn.Identity}
+    return layers[output]()
+
+
+OUTPUT_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "none": (-math.inf, math.inf)}
 
 
 def initialize(network: nn.Module, initialization: Initialization) -> None:

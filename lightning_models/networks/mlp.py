@@ -37,7 +37,7 @@ class MLPGenerator(Generator):
             hidden_dims: Units of each hidden layer, first to last.
             batch_norm: Normalize each hidden layer but the first.
             leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
-            output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1].
+            output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1], none for logits.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
         """
         super().__init__(latent_dim, image_shape, output)
