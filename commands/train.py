@@ -5,6 +5,7 @@ import logging
 import shutil
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,15 +163,18 @@ class ProjectCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """Run it, in a folder that is only there if something came out: missing data leaves none behind."""
         run_dir = Path(self.options.run_dir)
-        is_new = not run_dir.exists()
+        new_folders = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
         self.write_config(run_dir)
         reset_seed()  # as Lightning does for several processes: then one process draws the same noise
         try:
             super()._run_subcommand(subcommand)
         except BaseException:
             close_wandb(self.trainer)
-            if is_new and is_first_process() and not any((run_dir / name).exists() for name in RESULTS):
+            if new_folders and is_first_process() and not any((run_dir / name).exists() for name in RESULTS):
                 shutil.rmtree(run_dir)
+                with suppress(OSError):  # not empty: somebody else has begun a run there
+                    for folder in new_folders[1:]:
+                        folder.rmdir()
             raise
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:

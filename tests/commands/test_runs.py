@@ -99,7 +99,7 @@ def test_a_run_is_never_overwritten(run, capsys):
 def test_missing_data_leaves_no_folder_behind(tmp_path, capsys):
     mnist = ["fit", "--model", "GAN", "--data", "MNIST", "--data.root", str(tmp_path / "none"), "--quiet"]
     with pytest.raises(SystemExit) as stopped:
-        cli.main([*mnist, "--data.download", "false", "--run_dir", str(tmp_path / "run")])
+        cli.main([*mnist, "--data.download", "false", "--run_dir", str(tmp_path / "runs" / "mine")])
     assert stopped.value.code == 2
     assert "MNIST was not found: looked at" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
