@@ -4,18 +4,25 @@ Importing this module imports them all, which is what lets jsonargparse find the
 """
 
 from datamodules.images import CIFAR10, MNIST, Digits, FashionMNIST, ImageFolder
-from lightning_models import networks, objectives, regularizers
+from lightning_models import likelihoods, networks, objectives, regularizers
+from lightning_models.callbacks.vae_pictures import VAEPictures
 from lightning_models.gan import GAN
 from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
+from lightning_models.vae import VAE
 
-MODELS = (GAN, LSGAN, WGAN, WGANGP)
+MODELS = (GAN, LSGAN, WGAN, WGANGP, VAE)
 DATA = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder)
 INJECTED = {
     "generator": networks.Generator,
     "discriminator": networks.Discriminator,
+    "encoder": networks.Discriminator,
+    "decoder": networks.Generator,
+    "likelihood": likelihoods.Likelihood,
     "objective": objectives.Objective,
     "regularizer": regularizers.Regularizer,
 }  # option -> base class
+
+CALLBACKS = {VAE: VAEPictures}  # what else looks at a run of a model family
 
 LINKED = (
     "image_shape",

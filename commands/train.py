@@ -141,6 +141,7 @@ class ProjectCLI(LightningCLI):
         """Add what every run has. Checkpoints come last: what the others keep belongs into them."""
         run_dir = Path(self.options.run_dir)
         callbacks = [RandomState(), Throughput(), self.summary, *callbacks]
+        callbacks += [made() for family, made in registry.CALLBACKS.items() if isinstance(self.model, family)]
         if config.get("enable_progress_bar") is not False:
             callbacks.append(ProgressBar(refresh_rate=20))
         if self.subcommand == "fit" and config.get("enable_checkpointing") is not False:
@@ -239,7 +240,11 @@ def checkpoints(folder: Path, monitor: tuple[str, str] | None) -> list[Callback]
     kept: list[Callback] = [ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)]
     if monitor is not None:
         metric, mode = monitor
-        kept.insert(0, ModelCheckpoint(folder, "best", monitor=metric, mode=mode, enable_version_counter=False))
+        # After a validation, never after an epoch: a run without validation images has nothing to choose by.
+        best = ModelCheckpoint(
+            folder, "best", monitor=metric, mode=mode, enable_version_counter=False, save_on_train_epoch_end=False
+        )
+        kept.insert(0, best)
     return kept
 
 

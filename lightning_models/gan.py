@@ -17,7 +17,7 @@ from torchmetrics import MeanMetric
 
 from lightning_models.batch_counting import CountsBatches
 from lightning_models.checks import check_at_least
-from lightning_models.image_generator import ImageGenerator
+from lightning_models.image_generator import ImageGenerator, evaluating
 from lightning_models.injection import build, default
 from lightning_models.latent import LatentDistribution, sample_latent
 from lightning_models.networks import Discriminator, ExponentialMovingAverage, Generator, ImageShape
@@ -254,10 +254,8 @@ class GAN(CountsBatches, ImageGenerator):
     def decode(self, latent: Tensor) -> Tensor:
         """See ImageGenerator. From the averaged weights where there are any, with BatchNorm in evaluation mode."""
         network = self.generator if self.generator_ema is None else self.generator_ema
-        was_training = network.training
-        network.eval()
-        images = torch.cat([network(part.to(self.device)).float().cpu() for part in torch.split(latent, 256)])
-        network.train(was_training)
+        with evaluating(network):
+            images = torch.cat([network(part.to(self.device)).float().cpu() for part in torch.split(latent, 256)])
         low, high = self.value_range
         return (images - low) / (high - low)
 

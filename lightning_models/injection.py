@@ -10,6 +10,8 @@ import importlib
 import inspect
 from typing import Any, TypeVar
 
+from torch import nn
+
 T = TypeVar("T")
 PLAIN_TYPES = (bool, int, float, str, type(None))
 
@@ -44,7 +46,8 @@ def build(given: Any, expected: type[T], *args: Any) -> T:
 def describe(given: Any) -> Any:
     """`given` as plain values: what `build` turns into an equal object again.
 
-    Objects are described by their constructor's arguments, which they must keep under the same names.
+    Objects are described by their constructor's arguments, which they must keep under the same names. What a module has
+    learned is not described: it is in the checkpoint's weights.
 
     Raises:
         ValueError: for what cannot be described, such as a lambda.
@@ -59,11 +62,13 @@ def describe(given: Any) -> Any:
         return default(f"{given.__module__}.{given.__qualname__}")
     if isinstance(given, functools.partial) and isinstance(given.func, type) and not given.args:
         return default(f"{given.func.__module__}.{given.func.__qualname__}", **describe(given.keywords))
-    if callable(given):
+    is_object = isinstance(given, nn.Module) or not callable(given)
+    parameters = inspect.signature(type(given)).parameters.values() if is_object else ()
+    names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if not is_object or not all(hasattr(given, name) for name in names):
         raise ValueError(
             f"{given!r} cannot be kept in a checkpoint: give a class, functools.partial(Class, option=value), "
             'or {"class_path": ..., "init_args": {...}}'
         )
-    names = list(inspect.signature(type(given)).parameters)
     arguments = {name: describe(getattr(given, name)) for name in names}
     return default(f"{type(given).__module__}.{type(given).__qualname__}", **arguments)

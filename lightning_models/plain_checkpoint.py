@@ -1,6 +1,7 @@
 """Checkpoints that can be opened safely and alone: plain values and tensors, and the name of the class."""
 
 import inspect
+import warnings
 from typing import Any
 
 from pytorch_lightning import LightningModule
@@ -19,7 +20,10 @@ class PlainCheckpoint(LightningModule):
         """
         frame = inspect.currentframe()
         assert frame is not None
-        self.save_hyperparameters(frame=frame.f_back)
+        with warnings.catch_warnings():
+            # A module among them, such as a likelihood, is described below; its weights are not kept twice.
+            warnings.filterwarnings("ignore", message="Attribute .* is an instance of `nn.Module`")
+            self.save_hyperparameters(frame=frame.f_back)
         # From the command line they are plain already, with two keys for a loader that builds the module through a
         # parser. Without them `load_from_checkpoint` calls the class, which builds what is described.
         given = {name: value for name, value in self.hparams.items() if name not in ("_class_path", "_instantiator")}

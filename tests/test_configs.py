@@ -14,13 +14,14 @@ ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "configs").glob("*/*.yaml"))
 
 
-PUBLISHED_PARAMETERS = {  # of generator and discriminator
+PUBLISHED_PARAMETERS = {  # of generator and discriminator, or of encoder and decoder
     "configs/gan/mnist_mlp.yaml": (1_510_032, 533_505),
     "configs/gan/mnist_dcgan.yaml": (1_164_289, 40_705),
     "configs/gan/mnist_upsampling.yaml": (381_281, 259_073),
     "configs/gan/faces_64.yaml": (12_660_355, 11_038_081),
     "configs/gan/faces_64_sn.yaml": (12_660_355, 11_038_081),
     "configs/lsgan/faces_64.yaml": (12_660_355, 11_038_081),
+    "configs/vae/mnist_mlp.yaml": (330_040, 322_784),
 }
 
 
@@ -54,7 +55,7 @@ def test_config(config_path, data_root, tmp_path, monkeypatch):
     cli.main(["fit", "-c", config_path, "--quiet", "--run_dir", str(run_dir), *few_batches(config_path, data_root)])
     parameters = json.loads((run_dir / "summary.json").read_text())["parameters"]
     if config_path in PUBLISHED_PARAMETERS:
-        assert (parameters["generator"], parameters["discriminator"]) == PUBLISHED_PARAMETERS[config_path]
+        assert tuple(parameters.values()) == PUBLISHED_PARAMETERS[config_path]
     assert (run_dir / "checkpoints" / "last.ckpt").exists()
     assert "Unable to serialize" not in (run_dir / "config.yaml").read_text()
     assert yaml.safe_load((run_dir / "config.yaml").read_text())["data"]["init_args"]["batch_size"] == 2
@@ -72,6 +73,7 @@ def test_every_config_of_the_contract_is_there():
         "lsgan": "mnist faces_64 faces_64_sn",
         "wgan": "mnist cifar10",
         "wgan_gp": "mnist cifar10",
+        "vae": "digits mnist_mlp mnist mnist_binary cifar10",
     }
     for family, names in expected.items():
         for name in names.split():

@@ -42,3 +42,9 @@ def test_optimizers_are_fused_unless_the_config_chooses():
     assert not build_optimizer(default("torch.optim.Adam", fused=False), parameters).param_groups[0]["fused"]
     assert not build_optimizer(default("torch.optim.Adam", foreach=True), parameters).param_groups[0]["fused"]
     assert "fused" not in build_optimizer(default("torch.optim.RMSprop"), parameters).param_groups[0]
+
+
+def test_an_object_that_forgot_its_options_is_refused():
+    with pytest.raises(ValueError, match="cannot be kept in a checkpoint"):
+        describe(torch.nn.Linear(2, 3))  # its `bias` is a tensor, its `device` is not kept
+    assert describe(torch.nn.ReLU(inplace=True))["init_args"] == {"inplace": True}

@@ -1,0 +1,258 @@
+"""Variational autoencoders: the evidence lower bound (ELBO), written out."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from pytorch_lightning.cli import OptimizerCallable
+from torch import Tensor
+from torch.optim import Optimizer
+
+from lightning_models.batch_counting import is_written
+from lightning_models.checks import check_at_least
+from lightning_models.image_generator import ImageGenerator, evaluating
+from lightning_models.injection import build, default
+from lightning_models.latent import sample_latent
+from lightning_models.likelihoods import Likelihood
+from lightning_models.metrics.active_units import ActiveUnits
+from lightning_models.networks import Discriminator, Generator, ImageShape
+from lightning_models.optimizers import build_optimizer
+from lightning_models.plain_checkpoint import PlainCheckpoint
+
+IMAGES_AT_ONCE = 2048  # that are decoded for the importance-weighted bound
+
+
+class VAE(PlainCheckpoint, ImageGenerator):
+    """An encoder and a decoder that learn the ELBO together (Kingma & Welling 2014).
+
+    The networks are those of the GAN: the encoder is a discriminator with two numbers a latent variable, the decoder a
+    generator. All quantities are in nats an image: summed over pixels and latent variables, averaged over images.
+
+    With its defaults: DCGAN networks and the cross entropy of grey pixels.
+
+    Args:
+        image_shape: (channels, height, width); linked from the data.
+        value_range: lowest and highest pixel value of the data; linked from the data. The likelihood must fit it.
+        latent_dim: number of latent variables.
+        encoder: network images -> (mean, log variance) of the posterior of each latent variable.
+        decoder: network (batch, latent_dim) -> what the likelihood takes: logits for a Bernoulli.
+        likelihood: what the decoder's output says about an image.
+        beta: weight of the KL in the loss (Higgins et al. 2017); 1: the ELBO.
+        kl_warmup_batches: number of batches in which that weight grows linearly from 0.
+        kl_warmup_epochs: the same in epochs; give one of the two.
+        free_bits: nats a latent variable below which its KL, averaged over the batch, is not reduced any more
+            (Kingma et al. 2016, appendix C.8).
+        importance_samples: latent vectors an image for the bound that `test` adds; 0: no such bound.
+        optimizer: of encoder, decoder and likelihood.
+        compile_networks: run both networks through torch.compile (tens of seconds of start-up).
+
+    Raises:
+        ValueError: for a likelihood that does not fit the data or the decoder, or an option out of its range.
+    """
+
+    monitor = ("val/elbo", "max")
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        value_range: tuple[float, float] = (0.0, 1.0),
+        latent_dim: int = 20,
+        encoder: Callable[[ImageShape, int], Discriminator] = default(
+            "lightning_models.networks.DCGANDiscriminator", width=32
+        ),
+        decoder: Callable[[int, ImageShape], Generator] = default(
+            "lightning_models.networks.DCGANGenerator", width=32, output="none"
+        ),
+        likelihood: Likelihood = default("lightning_models.likelihoods.Bernoulli"),
+        beta: float = 1.0,
+        kl_warmup_batches: int = 0,
+        kl_warmup_epochs: int = 0,
+        free_bits: float = 0.0,
+        importance_samples: int = 50,
+        optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
+        compile_networks: bool = False,
+    ) -> None:
+        super().__init__()
+        self.keep_hyperparameters()
+        check_at_least("model.latent_dim", latent_dim, 1)
+        check_at_least("model.beta", beta, 0)
+        check_at_least("model.kl_warmup_batches", kl_warmup_batches, 0)
+        check_at_least("model.kl_warmup_epochs", kl_warmup_epochs, 0)
+        check_at_least("model.free_bits", free_bits, 0)
+        check_at_least("model.importance_samples", importance_samples, 0)
+        if kl_warmup_batches and kl_warmup_epochs:
+            raise ValueError(
+                f"model.kl_warmup_batches is {kl_warmup_batches} and model.kl_warmup_epochs is {kl_warmup_epochs}: "
+                "set one of them"
+            )
+        channels, height, width = image_shape  # a list, where a checkpoint is read back
+        self.image_shape, self.latent_dim = (channels, height, width), latent_dim
+        self.value_range, self.beta, self.free_bits = value_range, beta, free_bits
+        self.kl_warmup_batches, self.kl_warmup_epochs = kl_warmup_batches, kl_warmup_epochs
+        self.importance_samples = importance_samples
+        self.optimizer, self.compile_networks = optimizer, compile_networks
+
+        self.encoder = build(encoder, Discriminator, image_shape, 2 * latent_dim)
+        self.decoder = build(decoder, Generator, latent_dim, image_shape)
+        self.likelihood = build(likelihood, Likelihood)
+        self.likelihood.check(value_range, self.decoder.output_range)
+        # channels-last is 1.5 times as fast for convolutions on the CPU; it changes no result.
+        self.encoder.to(memory_format=torch.channels_last)
+        self.decoder.to(memory_format=torch.channels_last)
+        self.active_units = ActiveUnits(latent_dim)
+
+    def configure_optimizers(self) -> Optimizer:
+        """One optimizer for all parameters."""
+        return build_optimizer(self.optimizer, self.parameters())
+
+    def setup(self, stage: str) -> None:
+        """Compile the networks if asked to."""
+        if self.compile_networks and stage == "fit":
+            self.encoder.compile()
+            self.decoder.compile()
+
+    # ------------------------------------------------------------------------------------------------------- training
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The loss: reconstruction + weight * KL, its weight `beta` after the warm-up."""
+        reconstruction, kl, _ = self.elbo_terms(batch[0])
+        reconstruction, kl = reconstruction.mean(), kl.mean(dim=0)  # scalar; (latent_dim,)
+        kl_weight = self.beta * self.warmed_up(batch_idx)
+        loss = reconstruction + kl_weight * kl.clamp(min=self.free_bits).sum()
+
+        if is_written(self.trainer):
+            terms = {"loss": loss, "reconstruction": reconstruction, "kl": kl.sum()}
+            metrics = {f"train/{name}": value.detach() for name, value in terms.items()}
+            self.log_dict({**metrics, "train/kl_weight": kl_weight})
+        return loss
+
+    def elbo_terms(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruction error (batch,), KL (batch, latent_dim), both in nats, and posterior mean (batch, latent_dim).
+
+        All randomness comes from `generator`, if there is one.
+        """
+        observed = self.likelihood.observe(images, generator)
+        mean, log_variance = self.encode(observed)
+        latent = mean + (0.5 * log_variance).exp() * self.draw_noise(len(mean), generator)
+        reconstruction = -self.likelihood.log_likelihood(self.decoder(latent), observed)
+        return reconstruction, kl_to_standard_normal(mean, log_variance), mean
+
+    def warmed_up(self, batch_idx: int) -> float:
+        """The share of `beta` that the KL has in this batch, from 0 to 1."""
+        if self.kl_warmup_batches:
+            return min(1.0, self.trainer.global_step / self.kl_warmup_batches)
+        if self.kl_warmup_epochs:
+            epochs = self.current_epoch + batch_idx / self.trainer.num_training_batches
+            return min(1.0, epochs / self.kl_warmup_epochs)
+        return 1.0
+
+    def encode(self, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of the posterior of each image, (batch, latent_dim) float32 each.
+
+        Raises:
+            ValueError: for images of another shape than those that the networks were made for.
+        """
+        if observed.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"the images are {' x '.join(map(str, observed.shape[1:]))}, but this VAE was made for "
+                f"{' x '.join(map(str, self.image_shape))} (channels x height x width): give it such images"
+            )
+        mean, log_variance = self.encoder(observed).float().chunk(2, dim=1)  # losses are float32 also under bfloat16
+        return mean, log_variance
+
+    def draw_noise(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """(count, latent_dim) from N(0, 1) on the module's device; other numbers in each process."""
+        return sample_latent(count, self.latent_dim, "normal", self.device, generator)
+
+    # ----------------------------------------------------------------------------------------------------- evaluation
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Measure the ELBO on held-out images."""
+        self.evaluate(batch, batch_idx, "val")
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Measure the ELBO and the importance-weighted bound on the test images."""
+        self.evaluate(batch, batch_idx, "test")
+        if self.importance_samples:
+            bound = self.importance_weighted_bound(batch[0], self.importance_samples, fixed_noise(batch_idx)).mean()
+            self.log("test/importance_weighted_bound", bound, on_epoch=True, sync_dist=True, batch_size=len(batch[0]))
+
+    def evaluate(self, batch: tuple[Tensor, Tensor], batch_idx: int, prefix: str) -> None:
+        """Log the means over all images, of one latent vector each: the same noise at every evaluation.
+
+        `elbo` is -(reconstruction + kl) whatever beta is: a lower bound of log p(x), to be maximised; never positive
+        for pixels of 0 and 1. `loss` is reconstruction + beta * kl, without warm-up and free bits.
+        """
+        images, _ = batch
+        reconstruction, kl, posterior_mean = self.elbo_terms(images, fixed_noise(batch_idx))
+        reconstruction, kl = reconstruction.mean(), kl.sum(dim=1).mean()
+        loss, elbo = reconstruction + self.beta * kl, -(reconstruction + kl)
+        means = {"loss": loss, "elbo": elbo, "reconstruction": reconstruction, "kl": kl}
+        metrics = {f"{prefix}/{name}": mean for name, mean in means.items()}
+        self.log_dict(metrics, on_epoch=True, sync_dist=True, batch_size=len(images))
+        self.active_units.update(posterior_mean)
+        self.log(f"{prefix}/active_units", self.active_units, on_epoch=True)
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """ELBO, reconstruction error and KL of each image in nats, (batch,) each."""
+        reconstruction, kl, _ = self.elbo_terms(batch[0], fixed_noise(batch_idx))
+        kl = kl.sum(dim=1)
+        return {"elbo": -(reconstruction + kl), "reconstruction": reconstruction, "kl": kl}
+
+    @torch.no_grad()
+    def importance_weighted_bound(self, images: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+        """The bound of log p(x) of each image by `samples` latent vectors, (batch,) in nats (Burda et al. 2016, eq. 8).
+
+        The log of the mean of p(x | z) p(z) / q(z | x) over z from the posterior q. With one vector it is the ELBO, in
+        expectation, and it grows with their number. No more than IMAGES_AT_ONCE images are decoded at a time.
+        """
+        observed = self.likelihood.observe(images, generator)
+        mean, log_variance = self.encode(observed)
+        noise = self.draw_noise(samples * len(images), generator).view(samples, *mean.shape)
+        log_weights = []
+        for part in torch.split(noise, max(1, IMAGES_AT_ONCE // len(images))):  # (samples at once, batch, latent_dim)
+            latent = mean + (0.5 * log_variance).exp() * part
+            output = self.decoder(latent.flatten(0, 1))
+            log_likelihood = self.likelihood.log_likelihood(output, observed.repeat(len(part), 1, 1, 1))
+            prior_to_posterior = 0.5 * (part.square() + log_variance - latent.square()).sum(dim=2)
+            log_weights.append(log_likelihood.view(len(part), -1) + prior_to_posterior)
+        return torch.cat(log_weights).logsumexp(dim=0) - math.log(samples)
+
+    # ----------------------------------------------------------------------------------------------------- generation
+
+    def draw_latent(self, count: int, generator: torch.Generator) -> Tensor:
+        """See ImageGenerator."""
+        return sample_latent(count, self.latent_dim, "normal", "cpu", generator, world_size=1)
+
+    @torch.no_grad()
+    def decode(self, latent: Tensor) -> Tensor:
+        """See ImageGenerator. The mean of p(x | latent), which is what papers show, and not a draw from it."""
+        with evaluating(self.decoder):
+            outputs = torch.cat([self.decoder(part.to(self.device)) for part in torch.split(latent, 256)])
+        return self.in_unit_range(self.likelihood.expected(outputs).cpu())
+
+    @torch.no_grad()
+    def posterior(self, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance like `encode`, but always with the encoder in evaluation mode; on the CPU."""
+        with evaluating(self.encoder):
+            mean, log_variance = self.encode(observed.to(self.device))
+        return mean.cpu(), log_variance.cpu()
+
+    def in_unit_range(self, images: Tensor) -> Tensor:
+        """`images` of the data's value range in [0, 1]."""
+        low, high = self.value_range
+        return ((images - low) / (high - low)).clamp(0, 1)
+
+
+def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, 1)) of each latent variable, in nats (Kingma & Welling 2014, appendix B).
+
+    Both arguments and the result are (batch, latent_dim); the result is >= 0. Summed over the variables, not averaged,
+    it adds to a reconstruction error summed over pixels without any weight.
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+
+
+def fixed_noise(batch_idx: int) -> torch.Generator:
+    """The same noise for a batch of evaluation every time; on the CPU, so on every device."""
+    return torch.Generator().manual_seed(batch_idx)

@@ -1,0 +1,103 @@
+import functools
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+from torch import distributions
+
+from datamodules.tensor_dataset import TensorLoader
+from lightning_models.callbacks import vae_pictures
+from lightning_models.callbacks.vae_pictures import VAEPictures, between_images, encoded, manifold, traversals
+from lightning_models.gan import GAN
+from lightning_models.likelihoods import BinarizedBernoulli
+from lightning_models.networks import MLPDiscriminator, MLPGenerator
+from lightning_models.vae import VAE
+
+IMAGE_SHAPE = (1, 8, 8)
+
+
+def small_vae(latent_dim, **options):
+    encoder = functools.partial(MLPDiscriminator, hidden_dims=[8])
+    decoder = functools.partial(MLPGenerator, hidden_dims=[8], output="none")
+    return VAE(IMAGE_SHAPE, latent_dim=latent_dim, encoder=encoder, decoder=decoder, **options)
+
+
+def loader(value, count=6):
+    return TensorLoader((torch.full((count, *IMAGE_SHAPE), value), torch.zeros(count)), batch_size=4)
+
+
+def fit(module, pictures, tmp_path, validation=None):
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        callbacks=[pictures],
+        default_root_dir=tmp_path,
+        **quiet,
+    )
+    trainer.fit(module, loader(0.25), validation)
+    return sorted(path.stem for path in tmp_path.rglob("*.png"))
+
+
+def test_all_pictures_of_held_out_images(tmp_path):
+    pictures = VAEPictures(manifold_side=3)
+    names = fit(small_vae(2), pictures, tmp_path, loader(0.75))
+    assert names == ["between_images", "manifold", "reconstructions", "traversals"]
+    assert pictures.images.unique().tolist() == [0.75]
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
+def test_pictures_of_training_images_where_there_are_no_others(tmp_path):
+    pictures = VAEPictures()
+    assert fit(small_vae(3), pictures, tmp_path) == ["between_images", "reconstructions", "traversals"]  # no plane
+    assert pictures.images.unique().tolist() == [0.25]
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
+def test_other_models_are_left_alone(tmp_path):
+    networks = {
+        "generator": functools.partial(MLPGenerator, hidden_dims=[8], output="sigmoid"),
+        "discriminator": functools.partial(MLPDiscriminator, hidden_dims=[8]),
+    }
+    assert fit(GAN(IMAGE_SHAPE, (0.0, 1.0), 4, **networks), VAEPictures(), tmp_path) == []
+
+
+def test_the_training_is_not_changed():
+    module = small_vae(4, likelihood=BinarizedBernoulli).train()
+    state = torch.get_rng_state()
+    originals, mean, kl = encoded(module, torch.rand(6, *IMAGE_SHAPE, generator=torch.Generator().manual_seed(1)))
+    assert set(originals.unique().tolist()) == {0.0, 1.0}  # what a model of binarised pixels sees
+    assert (mean.shape, kl.shape) == ((6, 4), (4,))
+    assert torch.equal(state, torch.get_rng_state())
+    assert module.training
+    assert module.encoder.training
+
+
+def test_a_row_goes_from_one_original_to_its_neighbour(monkeypatch):
+    shown = []
+    monkeypatch.setattr(vae_pictures, "to_picture", lambda *args: shown.append(args))
+    module, originals, mean = small_vae(4), torch.rand(5, *IMAGE_SHAPE), torch.randn(5, 4)
+    between_images(module, originals, mean, steps=3)
+    ((images, columns),) = shown
+    rows = images.view(2, columns, *IMAGE_SHAPE)  # the fifth image has no neighbour
+    assert columns == 5
+    assert torch.equal(rows[:, 0], originals[[0, 2]])
+    assert torch.equal(rows[:, -1], originals[[1, 3]])
+    assert torch.allclose(rows[:, 1], module.decode(mean[[0, 2]]), atol=1e-6)
+    assert torch.allclose(rows[:, -2], module.decode(mean[[1, 3]]), atol=1e-6)
+
+
+def test_a_traversal_moves_one_variable_and_no_other():
+    start = torch.tensor([5.0, 6.0, 7.0])
+    latent = traversals(start, torch.tensor([2, 0]), steps=3, reach=2.0)
+    assert latent.tolist() == [[5, 6, -2], [5, 6, 0], [5, 6, 2], [-2, 6, 7], [0, 6, 7], [2, 6, 7]]
+
+
+def test_the_manifold_is_evenly_spread_in_probability():
+    latent = manifold(4)
+    shares = distributions.Normal(0.0, 1.0).cdf(latent).view(4, 4, 2)
+    middles = torch.tensor([0.125, 0.375, 0.625, 0.875])
+    assert torch.allclose(shares[..., 0], middles.expand(4, 4), atol=1e-6)  # to the right
+    assert torch.allclose(shares[..., 1], middles.flip(0)[:, None].expand(4, 4), atol=1e-6)  # upwards
