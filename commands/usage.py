@@ -163,18 +163,7 @@ def option_names(owner: str, arguments: list[str]) -> list[str]:
     if owner in groups:
         return parameter_names(groups[owner])
     if owner == "":
-        return [
-            "config",
-            "model",
-            "data",
-            "trainer",
-            "run_dir",
-            "ckpt_path",
-            "seed_everything",
-            "quiet",
-            "samples",
-            "wandb",
-        ]
+        return TOP_LEVEL
     base = registry.INJECTED.get(owner.rpartition(".")[2])
     classes = all_subclasses(base) if base is not None else list(registry.MODELS + registry.DATA)
     return sorted({name for c in classes for name in parameter_names(c)})

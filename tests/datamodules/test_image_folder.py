@@ -92,9 +92,9 @@ def test_path_that_does_not_exist_is_answered_with_its_nearest_neighbour(tmp_pat
     write_image_folder(tmp_path / "cats", 1)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError) as error:
-        ready("cat", root=str(tmp_path / "root"))
+        ready("cat", root=str(tmp_path / "store"))
     assert str(error.value) == (
-        f"there is no folder or .zip of images at {tmp_path}/cat and {tmp_path}/root/cat: did you mean 'cats'?"
+        f"there is no folder or .zip of images at {tmp_path}/cat and {tmp_path}/store/cat: did you mean 'cats'?"
     )
     with pytest.raises(
         FileNotFoundError, match=r"there is no folder .* at /x/faces: give --data.path FOLDER or FILE.zip"
