@@ -38,7 +38,7 @@ def test_two_processes_equal_one(tmp_path, variant):
     two = fit(tmp_path / "two", devices=2, batch_size=16, variant=variant)
     assert one["global_step"] == two["global_step"] == 12
     for name, weight in one["state_dict"].items():
-        assert torch.allclose(weight, two["state_dict"][name], atol=1e-6), name  # Adam moves 2e-4 a step
+        assert torch.allclose(weight, two["state_dict"][name], atol=1e-5), name  # Adam moves 1e-4 to 1e-3 a step
     if variant == "VAE":  # whose noise in validation is that of the global batch too
         one, two = (json.loads((tmp_path / run / "summary.json").read_text())["metrics"] for run in ("one", "two"))
         for name in ("val/elbo", "val/kl", "val/active_units"):
