@@ -41,7 +41,7 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 # After a change of the dependencies in pyproject.toml.
-LOCKING := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra dev --python-version 3.10 pyproject.toml
+LOCKING := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --constraints constraints.txt --extra dev --python-version 3.10 pyproject.toml
 lock: install
 	$(LOCKING) --upgrade --output-file requirements.lock
 	$(LOCKING) --upgrade --resolution lowest-direct --output-file requirements-lowest.lock
