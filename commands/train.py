@@ -29,6 +29,7 @@ from lightning_models.callbacks.progress import ProgressBar
 from lightning_models.callbacks.random_state import RandomState
 from lightning_models.callbacks.run_summary import RunSummary
 from lightning_models.callbacks.throughput import Throughput
+from lightning_models.image_generator import ImageGenerator
 from lightning_models.tracking import WandbOptions, close_wandb, make_loggers
 
 DEFAULT_EPOCHS = 20  # where neither trainer.max_epochs nor max_steps nor max_time is given
@@ -141,7 +142,9 @@ class ProjectCLI(LightningCLI):
         """Add what every run has. Checkpoints come last: what the others keep belongs into them."""
         run_dir = Path(self.options.run_dir)
         callbacks = [RandomState(), Throughput(), self.summary, *callbacks]
-        callbacks += [made() for family, made in registry.CALLBACKS.items() if isinstance(self.model, family)]
+        for family, made in registry.CALLBACKS.items():
+            if isinstance(self.model, family):
+                callbacks += [callback() for callback in made]
         if config.get("enable_progress_bar") is not False:
             callbacks.append(ProgressBar(refresh_rate=20))
         if self.subcommand == "fit" and config.get("enable_checkpointing") is not False:
@@ -190,7 +193,7 @@ class ProjectCLI(LightningCLI):
             for batch in batches:
                 if number == 0:
                     writer.writerow(["id", *batch])
-                columns = [column.tolist() for column in batch.values()]
+                columns = [column if isinstance(column, list) else column.tolist() for column in batch.values()]
                 for row in zip(*columns, strict=True):
                     writer.writerow([number, *row])
                     number += 1
@@ -211,10 +214,13 @@ class ProjectCLI(LightningCLI):
         if tracking:
             lines.append(tracking)
         if last.exists():
+            lines.append("Try next:")
+            if isinstance(self.model, ImageGenerator):
+                lines += [
+                    f"  python cli.py sample --ckpt_path {last} --count 100 --seed 1 --output grid.png",
+                    f"  python cli.py interpolate --ckpt_path {last} --seed 1 --output strip.png",
+                ]
             lines += [
-                "Try next:",
-                f"  python cli.py sample --ckpt_path {last} --count 100 --seed 1 --output grid.png",
-                f"  python cli.py interpolate --ckpt_path {last} --seed 1 --output strip.png",
                 f"  python cli.py validate -c {run_dir / 'config.yaml'} --ckpt_path {last}",
                 f"  python cli.py fit -c {run_dir / 'config.yaml'} --ckpt_path {last} --trainer.max_epochs "
                 f"{2 * max(1, self.trainer.current_epoch)}    (go on)",

@@ -1,7 +1,9 @@
 """What all image data has in common: splits, classes, sizes, batches and the range of pixel values."""
 
+import functools
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +15,8 @@ from datamodules.class_subset import chosen_classes
 from datamodules.tensor_dataset import Batch, TensorLoader
 
 LabelledImages = tuple[Tensor, Tensor]  # (images, channels, height, width) uint8 and (images,) int64
+
+Augmentation = Callable[[Batch, torch.Generator], Batch]
 
 VALUE_RANGES = ((-1.0, 1.0), (0.0, 1.0))
 
@@ -38,7 +42,9 @@ class ImageDataModule(LightningDataModule, ABC):
         drop_last: bool = False,
         with_replacement: bool = False,
         horizontal_flip: bool = False,
+        random_shift: int = 0,
         val_fraction: float = 0.1,
+        validate_on_test: bool = False,
         split_seed: int = 0,
         seed: int | None = None,
     ) -> None:
@@ -53,7 +59,10 @@ class ImageDataModule(LightningDataModule, ABC):
             drop_last: Leave out the last training batch of an epoch if it is smaller than the others.
             with_replacement: Draw training images independently of each other, so that an epoch repeats some.
             horizontal_flip: Mirror each training image with probability one half.
+            random_shift: Move each training image by up to so many pixels in each direction; black moves in.
             val_fraction: Part of the training images that is kept for validation, from 0 (none) to below 1.
+            validate_on_test: Train on all training images and validate on the test images, as report 5 does. Fine for
+                repeating its numbers; nothing may be chosen by them.
             split_seed: Seed that decides which images are kept for validation.
             seed: Seed of the order of batches; by default the one of seed_everything, else 0.
 
@@ -68,6 +77,8 @@ class ImageDataModule(LightningDataModule, ABC):
         if image_size is not None and image_size < 1:
             raise ValueError(f"image_size is {image_size}: use a whole number of pixels from 1 up")
         check_fraction("val_fraction", val_fraction)
+        if random_shift < 0:
+            raise ValueError(f"random_shift is {random_shift}: use a whole number of pixels from 0 (none) up")
         self.batch_size = batch_size
         self.value_range = (float(value_range[0]), float(value_range[1]))
         self.image_size = image_size
@@ -76,7 +87,9 @@ class ImageDataModule(LightningDataModule, ABC):
         self.drop_last = drop_last
         self.with_replacement = with_replacement
         self.horizontal_flip = horizontal_flip
+        self.random_shift = random_shift
         self.val_fraction = val_fraction
+        self.validate_on_test = validate_on_test
         self.split_seed = split_seed
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
 
@@ -113,8 +126,10 @@ class ImageDataModule(LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         """Read the data, once; without validation images, tell the Trainer not to validate while it trains."""
         if not hasattr(self, "train_images"):
-            parts = {name: self._fitted(*part) for name, part in self.read_parts().items()}
-            if "val" not in parts:
+            parts = {name: self._fitted(name, *part) for name, part in self.read_parts().items()}
+            if self.validate_on_test:
+                parts["val"] = parts["test"]
+            elif "val" not in parts:
                 parts["train"], parts["val"] = random_split(
                     parts["train"], self.val_fraction, self.split_seed, "val_fraction"
                 )
@@ -135,7 +150,7 @@ class ImageDataModule(LightningDataModule, ABC):
             drop_last=self.drop_last,
             with_replacement=self.with_replacement and not overfits,
             seed=self.seed,
-            augment=flip_half_of_them if self.horizontal_flip else None,
+            augment=self._augmentation(),
         )
 
     def val_dataloader(self) -> TensorLoader:
@@ -161,8 +176,24 @@ class ImageDataModule(LightningDataModule, ABC):
     def _class_numbers(self) -> list[int]:
         return chosen_classes(self.classes, self.native_class_names)
 
-    def _fitted(self, images: Tensor, labels: Tensor) -> LabelledImages:
+    def _augmentation(self) -> Augmentation | None:
+        """What changes the training images, drawn anew for each."""
+        steps: list[Augmentation] = [flip_half_of_them] if self.horizontal_flip else []
+        if self.random_shift:
+            steps.append(functools.partial(shift_randomly, reach=self.random_shift))
+        if not steps:
+            return None
+        return lambda batch, generator: functools.reduce(lambda changed, step: step(changed, generator), steps, batch)
+
+    def _fitted(self, part: str, images: Tensor, labels: Tensor) -> LabelledImages:
         """The chosen classes, at the chosen size."""
+        highest = len(self.native_class_names) - 1
+        outside = labels[(labels < 0) | (labels > highest)]
+        if len(outside):
+            raise ValueError(
+                f"the {part} part of {type(self).__name__} holds the label {int(outside[0])} ({len(outside):,} such "
+                f"labels), but its classes are 0 to {highest}: correct the file of labels"
+            )
         if self.classes is not None:
             new_label = torch.full((len(self.native_class_names),), -1)
             new_label[self._class_numbers()] = torch.arange(self.num_classes)
@@ -201,6 +232,15 @@ def random_split(
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     apart, left = order[:num_apart].sort().values, order[num_apart:].sort().values
     return (images[left], labels[left]), (images[apart], labels[apart])
+
+
+def shift_randomly(batch: Batch, generator: torch.Generator, reach: int) -> Batch:
+    """Move each image (batch, channels, height, width) by -reach to reach pixels down and right; zeros move in."""
+    images, *rest = batch
+    count, _, height, width = images.shape
+    windows = F.pad(images, [reach] * 4).unfold(2, height, 1).unfold(3, width, 1)  # every shift of every image
+    down, right = torch.randint(2 * reach + 1, (2, count), generator=generator)
+    return (windows[torch.arange(count), :, down, right], *rest)
 
 
 def flip_half_of_them(batch: Batch, generator: torch.Generator) -> Batch:

@@ -1,4 +1,4 @@
-"""What is added to the discriminator's loss, or done to its weights after its update."""
+"""What is added to a loss, or done to the weights after an update."""
 
 import torch
 from torch import Tensor, nn
@@ -122,3 +122,18 @@ def check_above_zero(option: str, value: float) -> None:
     """Raise ValueError unless `value` is above 0."""
     if not value > 0:
         raise ValueError(f"{option} is {value}: use a value above 0, or no regularizer")
+
+
+def kernels(network: nn.Module) -> list[Tensor]:
+    """The weights of all linear and convolutional layers; biases and normalizations are none."""
+    return [layer.weight for layer in network.modules() if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd)]
+
+
+def l1_norm(network: nn.Module) -> Tensor:
+    """Sum of the absolute values of all kernels, a scalar."""
+    return torch.stack([kernel.abs().sum() for kernel in kernels(network)]).sum()
+
+
+def l2_norm(network: nn.Module) -> Tensor:
+    """Sum of the squares of all kernels, a scalar; Keras' `l2(weight)` is `weight` times this (report 5)."""
+    return torch.stack([kernel.square().sum() for kernel in kernels(network)]).sum()

@@ -165,3 +165,18 @@ def save_picture(trainer: Trainer, name: str, image: Image, key: str | None = No
         if isinstance(logger, WandbLogger):
             logger.log_image(f"samples/{key or name}", [image], step=max(trainer.global_step - 1, 0))
     return path
+
+
+def save_table(trainer: Trainer, name: str, columns: list[str], rows: list[list[Any]]) -> Path:
+    """Write `<name>.csv` in the run folder and show the table in W&B under `name`."""
+    path = Path(trainer.default_root_dir) / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+    part.replace(path)
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            text = [[str(cell) for cell in row] for row in rows]  # a column of W&B's has one type
+            logger.log_table(name, columns, text, step=max(trainer.global_step - 1, 0))
+    return path

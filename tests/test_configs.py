@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "configs").glob("*/*.yaml"))
 
 
-PUBLISHED_PARAMETERS = {  # of generator and discriminator, or of encoder and decoder
+PUBLISHED_PARAMETERS = {  # of generator and discriminator, of encoder and decoder, or of the network
     "configs/gan/mnist_mlp.yaml": (1_510_032, 533_505),
     "configs/gan/mnist_dcgan.yaml": (1_164_289, 40_705),
     "configs/gan/mnist_upsampling.yaml": (381_281, 259_073),
@@ -22,6 +22,10 @@ PUBLISHED_PARAMETERS = {  # of generator and discriminator, or of encoder and de
     "configs/gan/faces_64_sn.yaml": (12_660_355, 11_038_081),
     "configs/lsgan/faces_64.yaml": (12_660_355, 11_038_081),
     "configs/vae/mnist_mlp.yaml": (330_040, 322_784),
+    "configs/classifier/mnist_mlp.yaml": (178_110,),
+    "configs/classifier/mnist_mlp_one_cycle.yaml": (178_110,),
+    "configs/classifier/mnist_mlp_small.yaml": (38_355,),
+    "configs/classifier/mnist_cnn.yaml": (7_240,),
 }
 
 
@@ -74,6 +78,7 @@ def test_every_config_of_the_contract_is_there():
         "wgan": "mnist cifar10",
         "wgan_gp": "mnist cifar10",
         "vae": "digits mnist_mlp mnist mnist_binary cifar10",
+        "classifier": "mnist_mlp mnist_mlp_small mnist_cnn digits cifar10 mnist_judge digits_judge",
     }
     for family, names in expected.items():
         for name in names.split():

@@ -13,7 +13,7 @@ import torchvision
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lightning_models.callbacks.throughput import Throughput
-from lightning_models.tracking import MetricsFile
+from lightning_models.tracking import MetricsFile, save_table
 
 
 class RunSummary(Callback):
@@ -38,6 +38,15 @@ class RunSummary(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See state_dict."""
         self.earlier_seconds = state_dict["seconds"]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the table of parameters."""
+        if not trainer.is_global_zero:
+            return
+        shapes = [(name, p.shape, p.numel()) for name, p in pl_module.named_parameters()]
+        rows = [[name, " x ".join(map(str, shape)), count] for name, shape, count in shapes]
+        total = sum(count for *_, count in shapes)
+        save_table(trainer, "parameters", ["parameter", "shape", "count"], [*rows, ["total", "", total]])
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write it."""

@@ -1,12 +1,14 @@
+from lightning_models.networks.classifiers import CNNClassifier, MLPClassifier
 from lightning_models.networks.conv import ConvDiscriminator, ConvGenerator
 from lightning_models.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from lightning_models.networks.ema import ExponentialMovingAverage
-from lightning_models.networks.interfaces import Discriminator, Generator, ImageShape
+from lightning_models.networks.interfaces import Classifier, Discriminator, Generator, ImageShape
 from lightning_models.networks.mlp import MLPDiscriminator, MLPGenerator
 
 __all__ = [
     "Generator",
     "Discriminator",
+    "Classifier",
     "ImageShape",
     "MLPGenerator",
     "MLPDiscriminator",
@@ -14,5 +16,7 @@ __all__ = [
     "ConvDiscriminator",
     "DCGANGenerator",
     "DCGANDiscriminator",
+    "MLPClassifier",
+    "CNNClassifier",
     "ExponentialMovingAverage",
 ]

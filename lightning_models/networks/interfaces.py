@@ -46,3 +46,26 @@ class Discriminator(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, out_features), any real number, of images (batch, channels, height, width)."""
+
+
+class Classifier(nn.Module, ABC):
+    """Tells classes of images apart: features, and a linear layer on them.
+
+    Subclasses take `image_shape` and `num_classes` first, because these follow from the data.
+    """
+
+    def __init__(self, image_shape: ImageShape, num_classes: int, num_features: int) -> None:
+        super().__init__()
+        check_at_least_one("image_shape", image_shape)
+        check_at_least_one("num_classes", [num_classes])
+        self.image_shape, self.num_classes, self.num_features = image_shape, num_classes, num_features
+        self.head = nn.Linear(num_features, num_classes)
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """What the last layer decides by, (batch, num_features), of images (batch, channels, height, width)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        logits: Tensor = self.head(self.features(images))
+        return logits

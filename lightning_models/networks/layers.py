@@ -9,7 +9,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from lightning_models.checks import check_choice
 
 Normalization = Literal["batch", "instance", "layer", "none"]
-Initialization = Literal["torch", "dcgan", "glorot"]
+Initialization = Literal["torch", "dcgan", "glorot", "he"]
+Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu"]
 Output = Literal["tanh", "sigmoid", "none"]
 
 
@@ -38,6 +39,19 @@ def activation_layer(leaky_slope: float) -> nn.Module:
     return nn.LeakyReLU(leaky_slope, inplace=True) if leaky_slope else nn.ReLU(inplace=True)
 
 
+def named_activation(activation: Activation) -> nn.Module:
+    """The activation of a classifier's hidden layers; leaky_relu has slope 0.01 below zero, torch's default."""
+    check_choice("activation", activation, Activation)
+    layers: dict[str, nn.Module] = {
+        "relu": nn.ReLU(inplace=True),
+        "leaky_relu": nn.LeakyReLU(inplace=True),
+        "tanh": nn.Tanh(),
+        "sigmoid": nn.Sigmoid(),
+        "gelu": nn.GELU(),
+    }
+    return layers[activation]
+
+
 def output_layer(output: Output) -> nn.Module:
     """What brings a generator's last map into its value range: tanh into [-1, 1], sigmoid into [0, 1].
 
@@ -54,8 +68,8 @@ def initialize(network: nn.Module, initialization: Initialization) -> None:
     """Draw the weights of all linear and convolutional layers again; call it before spectral norm hides them.
 
     "torch": as PyTorch has drawn them. "dcgan": N(0, 0.02), BatchNorm's gain N(1, 0.02) (Radford et al. 2016,
-    section 4). "glorot": uniform by fan in + fan out (Glorot & Bengio 2010), Keras' default. The last two set
-    biases to 0.
+    section 4). "glorot": uniform by fan in + fan out (Glorot & Bengio 2010), Keras' default. "he": N(0, 2 / fan in),
+    for ReLU (He et al. 2015, equation 10). The last three set biases to 0.
     """
     check_choice("initialization", initialization, Initialization)
     if initialization == "torch":
@@ -64,6 +78,8 @@ def initialize(network: nn.Module, initialization: Initialization) -> None:
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             if initialization == "dcgan":
                 nn.init.normal_(layer.weight, std=0.02)
+            elif initialization == "he":
+                nn.init.kaiming_normal_(layer.weight)
             else:
                 nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:

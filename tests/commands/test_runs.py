@@ -41,6 +41,7 @@ def test_a_run_owns_one_folder(run):
         "checkpoints",
         "config.yaml",
         "metrics.csv",
+        "parameters.csv",
         "samples",
         "summary.json",
     ]

@@ -4,9 +4,9 @@ import pytest
 import torch
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 
-from datamodules.image_datamodule import flip_half_of_them
+from datamodules.image_datamodule import flip_half_of_them, shift_randomly
 from datamodules.images import CIFAR10, MNIST, Digits, ImageFolder
-from tests.stand_in_data import digit_images, write_cifar10, write_image_folder
+from tests.stand_in_data import digit_images, write_cifar10, write_idx, write_image_folder, write_mnist
 
 
 def ready(data):
@@ -264,3 +264,46 @@ def test_all_options_are_on_the_command_line_with_a_sentence_each(name, capsys):
         assert f"--data.{option} " in help_text
         _, _, explanation = help_text.rpartition(f"--data.{option} ")
         assert len(explanation.split("(")[0].split()) > 3, f"--data.{option} is not explained"
+
+
+def test_validation_on_the_test_images_trains_on_all_training_images():
+    data = ready(Digits(validate_on_test=True))
+    assert len(data.train_images) == 1437
+    assert torch.equal(data.val_images, data.test_images)
+
+
+def test_random_shifts_move_whole_images_and_black_moves_in():
+    images = torch.randint(1, 255, (400, 1, 6, 5), dtype=torch.uint8)
+    moved, labels = shift_randomly((images, torch.arange(400)), torch.Generator().manual_seed(0), reach=2)
+    assert moved.shape == images.shape
+    assert moved.dtype == torch.uint8
+    assert torch.equal(labels, torch.arange(400))
+    seen = set()
+    for image, shifted in zip(images[:, 0], moved[:, 0], strict=True):
+        for down in range(-2, 3):
+            for right in range(-2, 3):
+                expected = torch.zeros_like(image)
+                target = expected[max(down, 0) : 6 + min(down, 0), max(right, 0) : 5 + min(right, 0)]
+                target.copy_(image[max(-down, 0) : 6 - max(down, 0), max(-right, 0) : 5 - max(right, 0)])
+                if torch.equal(expected, shifted):
+                    seen.add((down, right))
+    assert len(seen) == 25  # each of the shifts occurs
+
+
+def test_shifts_and_flips_are_drawn_for_training_only():
+    data = ready(Digits(random_shift=1, horizontal_flip=True, shuffle=False, batch_size=64))
+    assert not torch.equal(next(iter(data.train_dataloader()))[0], data.train_images[:64])
+    assert torch.equal(next(iter(data.val_dataloader()))[0], data.val_images[:64])
+
+
+def test_a_label_outside_the_classes_is_named(tmp_path):
+    write_mnist(tmp_path)
+    write_idx(tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte", np.full(100, 11))
+    message = r"the test part of MNIST holds the label 11 \(100 such labels\), but its classes are 0 to 9"
+    with pytest.raises(ValueError, match=message):
+        ready(MNIST(root=str(tmp_path)))
+
+
+def test_a_negative_shift_is_refused():
+    with pytest.raises(ValueError, match="random_shift is -1: use a whole number"):
+        Digits(random_shift=-1)

@@ -1,0 +1,42 @@
+"""Which classes are taken for which, as a figure."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from lightning_models.figures import confusion_figure
+from lightning_models.tracking import save_picture
+
+
+@runtime_checkable
+class HasConfusion(Protocol):
+    """A classifier that counts its confusions while it is evaluated, and starts afresh after each evaluation."""
+
+    confusion: MulticlassConfusionMatrix
+    class_names: list[str]
+
+
+class ConfusionMatrices(Callback):
+    """Writes `samples/confusion_matrix.png`, counts and shares, at the end of each evaluation, and into W&B."""
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After a validation; callbacks come before the module, which resets its counts."""
+        self.write(trainer, pl_module, "validation")
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After a test."""
+        self.write(trainer, pl_module, "test")
+
+    def write(self, trainer: Trainer, pl_module: Any, part: str) -> None:
+        """Draw it in the first process; all add their counts."""
+        if not isinstance(pl_module, HasConfusion):
+            return
+        matrix = pl_module.confusion.compute()
+        if not trainer.is_global_zero:
+            return
+        right, count = int(matrix.diag().sum()), int(matrix.sum())
+        when = f" after epoch {trainer.current_epoch + 1}" if trainer.state.fn == TrainerFn.FITTING else ""
+        title = f"{part}{when}: {right:,} of {count:,} right ({right / max(1, count):.2%})"
+        save_picture(trainer, "confusion_matrix", confusion_figure(matrix, pl_module.class_names, title))

@@ -1,0 +1,115 @@
+"""The images that a classifier is most wrong about."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
+
+from lightning_models.figures import new_figure, to_image
+from lightning_models.image_classifier import ImageClassifier
+from lightning_models.pictures import SMALLEST_SIDE
+from lightning_models.tracking import save_picture
+
+
+class WorstMistakes(Callback):
+    """Writes `samples/worst_mistakes.png` at the end: images whose true class was given least probability.
+
+    After `fit` those of the last validation, after `validate` and `test` those of the evaluation.
+
+    Args:
+        side: rows and columns of the grid.
+    """
+
+    def __init__(self, side: int = 6) -> None:
+        self.side = side
+        self.forget()
+
+    def forget(self) -> None:
+        """Start an evaluation."""
+        self.loss = torch.empty(0)  # -log p(true class), the worst first
+        self.images = torch.empty(0)
+        self.labels = torch.empty(0, 2, dtype=torch.long)  # true and predicted class
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start afresh."""
+        self.forget()
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start afresh."""
+        self.forget()
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any
+    ) -> None:
+        """Keep the worst of this batch and those before."""
+        self.look(pl_module, outputs, batch)
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any
+    ) -> None:
+        """Keep the worst of this batch and those before."""
+        self.look(pl_module, outputs, batch)
+
+    def look(self, pl_module: LightningModule, logits: Any, batch: Any) -> None:
+        """Add the mistakes of a batch, whose logits its evaluation step returned."""
+        if not isinstance(pl_module, ImageClassifier):
+            return
+        images, labels = batch
+        predicted = logits.argmax(dim=1)
+        wrong = (predicted != labels).nonzero().flatten()
+        if not len(wrong):
+            return
+        loss = -logits[wrong].log_softmax(dim=1).gather(1, labels[wrong, None]).flatten().cpu()
+        images, pairs = images[wrong].cpu(), torch.stack([labels[wrong], predicted[wrong]], dim=1).cpu()
+        if len(self.loss):
+            loss, images = torch.cat([self.loss, loss]), torch.cat([self.images, images])
+            pairs = torch.cat([self.labels, pairs])
+        worst = loss.argsort(descending=True, stable=True)[: self.side**2]
+        self.loss, self.images, self.labels = loss[worst], images[worst], pairs[worst]
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw them, unless a fit goes on: the figure takes longer than a small network's epoch."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            self.write(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw those of the last validation."""
+        self.write(trainer, pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw them."""
+        self.write(trainer, pl_module)
+
+    def write(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The grid, of the first process's share of the images; no grid where nothing is wrong."""
+        if not isinstance(pl_module, ImageClassifier) or not trainer.is_global_zero or not len(self.loss):
+            return
+        low, high = pl_module.value_range
+        images = ((self.images.float() - low) / (high - low)).clamp(0, 1)
+        save_picture(trainer, "worst_mistakes", self.figure(images, pl_module.class_names))
+
+    def figure(self, images: Tensor, class_names: list[str]) -> Any:
+        """Each image under "true -> predicted" and the probability that was left for the truth."""
+        columns = min(len(images), self.side)
+        rows = -(-len(images) // columns)
+        figure = new_figure(max(1.45 * columns, 5.0), 1.7 * rows + 0.4)
+        figure.suptitle(
+            "worst mistakes: true \N{RIGHTWARDS ARROW} predicted, probability of the true class", fontsize=9
+        )
+        axes = figure.subplots(rows, columns, squeeze=False).flatten()
+        for cell in axes:
+            cell.axis("off")
+        for cell, image, (true, predicted), loss in zip(axes, images, self.labels.tolist(), self.loss, strict=False):
+            smoothly = "bicubic" if max(image.shape) < SMALLEST_SIDE else "nearest"
+            pixels = image.permute(1, 2, 0).squeeze(-1).numpy()
+            cell.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation=smoothly)
+            names = f"{class_names[true]} \N{RIGHTWARDS ARROW} {class_names[predicted]}"
+            cell.set_title(f"{names}  {percent(loss.neg().exp().item())}", fontsize=7.5, pad=3)
+        return to_image(figure)
+
+
+def percent(share: float) -> str:
+    """A probability for people."""
+    return "<0.1%" if share < 0.001 else f"{share:.1%}"

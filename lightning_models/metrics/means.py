@@ -1,0 +1,36 @@
+"""Means over an epoch that are exact: over unequal batches, several processes and a resume in its middle."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class WeightedMeans(Metric):
+    """The means of several quantities, each image (or character, or name) weighing alike.
+
+    `self.log(mean, sync_dist=True)` averages the means of batches and of processes, which is not the mean. The sums
+    are kept in checkpoints, so that the mean of an epoch survives a resume in its middle. One object for all quantities
+    of a step: torchmetrics' bookkeeping costs more than the additions.
+    """
+
+    full_state_update = False
+    sums: Tensor
+    weight: Tensor
+
+    def __init__(self, names: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.names = tuple(names)
+        self.add_state("sums", torch.zeros(len(self.names)), dist_reduce_fx="sum", persistent=True)
+        self.add_state("weight", torch.zeros(()), dist_reduce_fx="sum", persistent=True)
+
+    def update(self, values: Sequence[Tensor], weight: int) -> None:
+        """Add the means of a batch, scalars in the order of the names, over `weight` items."""
+        self.sums += torch.stack([value.detach().float() for value in values]) * weight
+        self.weight += weight
+
+    def compute(self) -> dict[str, Tensor]:
+        """Mean of each quantity, scalars; NaN before the first update."""
+        return dict(zip(self.names, (self.sums / self.weight).unbind(), strict=True))
