@@ -4,6 +4,8 @@ Importing this module imports them all, which is what lets jsonargparse find the
 """
 
 from datamodules.images import CIFAR10, MNIST, Digits, FashionMNIST, ImageFolder
+from datamodules.names import Languages, Names
+from datamodules.palindromes import Palindromes
 from lightning_models import likelihoods, networks, objectives, regularizers, schedules
 from lightning_models.callbacks.confusion import ConfusionMatrices
 from lightning_models.callbacks.learning_curves import LearningCurves
@@ -12,10 +14,11 @@ from lightning_models.callbacks.vae_pictures import VAEPictures
 from lightning_models.gan import GAN
 from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
 from lightning_models.image_classifier import ImageClassifier
+from lightning_models.sequence_classifier import SequenceClassifier
 from lightning_models.vae import VAE
 
-MODELS = (GAN, LSGAN, WGAN, WGANGP, VAE, ImageClassifier)
-DATA = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder)
+MODELS = (GAN, LSGAN, WGAN, WGANGP, VAE, ImageClassifier, SequenceClassifier)
+DATA = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder, Palindromes, Names, Languages)
 INJECTED = {
     "generator": networks.Generator,
     "discriminator": networks.Discriminator,
@@ -31,10 +34,12 @@ INJECTED = {
 CALLBACKS = {  # what else looks at a run of a model family
     VAE: (VAEPictures,),
     ImageClassifier: (ConfusionMatrices, WorstMistakes, LearningCurves),
+    SequenceClassifier: (ConfusionMatrices, LearningCurves),
 }
 
 LINKED = (
     "image_shape",
     "value_range",
+    "vocabulary",
     "class_names",
 )  # attributes of the data that models take, where they have such an option

@@ -1,0 +1,152 @@
+"""A recurrent network that says something about a sequence as a whole."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from lightning_models.checks import check_at_least, check_at_least_one, check_choice
+from lightning_models.networks.recurrent import Cell, Implementation, recurrent
+
+Pooling = Literal["last", "mean", "max", "mean_max"]
+
+
+class SequenceNetwork(nn.Module):
+    """Characters or numbers -> recurrent layers -> pooling over time -> logits of the classes."""
+
+    def __init__(
+        self,
+        vocab_size: int | None,
+        num_classes: int,
+        cell: Cell = "lstm",
+        hidden_size: int = 128,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        embedding_dim: int | None = None,
+        ngram_buckets: int = 0,
+        dropout: float = 0.0,
+        pooling: Pooling = "last",
+        implementation: Implementation = "torch",
+        forget_bias: float | None = None,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            vocab_size: Characters that are told apart; None where a step of the input is one number.
+            num_classes: Classes.
+            cell: "rnn", "lstm" or "gru".
+            hidden_size: Units of a layer and direction.
+            num_layers: Recurrent layers.
+            bidirectional: Read backwards as well.
+            embedding_dim: Length of the vector learned for each character; by default characters are one-hot.
+            ngram_buckets: Rows of a table of vectors for the 2-, 3- and 4-grams that end at a character, which are
+                added to its own vector; n-grams share rows by chance (hashing). 0: no such table.
+            dropout: Probability with which a number is zeroed in training: of the embedding, between layers and of
+                what is pooled.
+            pooling: What the logits are made of: the last state of the last layer, the mean or the maximum of its
+                outputs, or both.
+            implementation: "torch" or "scratch", see `recurrent`.
+            forget_bias: Initial bias of the LSTM's forget gates, by default random around 0.
+
+        Raises:
+            ValueError: for an unknown choice, a size out of range, or options that contradict each other.
+        """
+        super().__init__()
+        check_choice("pooling", pooling, Pooling)
+        check_at_least("ngram_buckets", ngram_buckets, 0)
+        if embedding_dim is not None:
+            check_at_least_one("embedding_dim", [embedding_dim])
+            if vocab_size is None:
+                raise ValueError(f"embedding_dim is {embedding_dim}, but the data are numbers: leave it out")
+        if ngram_buckets and embedding_dim is None:
+            raise ValueError(f"ngram_buckets is {ngram_buckets}: it needs an embedding_dim")
+        self.vocab_size, self.pooling = vocab_size, pooling
+        self.embedding = nn.Embedding(vocab_size, embedding_dim) if vocab_size and embedding_dim else None
+        self.ngrams = NGramEmbedding(ngram_buckets, embedding_dim) if ngram_buckets and embedding_dim else None
+        features = embedding_dim or vocab_size or 1
+        self.dropout = nn.Dropout(dropout)
+        self.recurrent = recurrent(
+            cell,
+            features,
+            hidden_size,
+            num_layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            implementation=implementation,
+            forget_bias=forget_bias,
+        )
+        directions = 2 if bidirectional else 1
+        self.output = nn.Linear((2 if pooling == "mean_max" else 1) * directions * hidden_size, num_classes)
+        self.directions = directions
+
+    def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (batch, num_classes).
+
+        Args:
+            sequences: (batch, time), characters int64 or numbers float32; what is behind a sequence's end is not read.
+            lengths: (batch,) int64, from 1 to time.
+        """
+        features = self.dropout(self.embed(sequences))  # (batch, time, features)
+        if bool((lengths == sequences.shape[1]).all()):
+            outputs, state = self.recurrent(features)
+        else:
+            packed = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            packed, state = self.recurrent(packed)
+            if self.pooling != "last":
+                outputs, _ = pad_packed_sequence(packed, batch_first=True)
+        if self.pooling == "last":
+            hidden = state[0] if isinstance(state, tuple) else state  # (layers * directions, batch, hidden_size)
+            pooled = torch.cat(list(hidden[-self.directions :]), dim=1)
+        else:
+            pooled = self.pool(outputs, lengths)
+        logits: Tensor = self.output(self.dropout(pooled))
+        return logits
+
+    def embed(self, sequences: Tensor) -> Tensor:
+        """A vector for each step, (batch, time, features)."""
+        if self.vocab_size is None:
+            return sequences.unsqueeze(2)
+        if self.embedding is None:
+            return F.one_hot(sequences, self.vocab_size).to(self.output.weight.dtype)
+        vectors: Tensor = self.embedding(sequences)
+        return vectors if self.ngrams is None else vectors + self.ngrams(sequences)
+
+    def pool(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        """Mean, maximum or both of the outputs (batch, time, features) within each sequence."""
+        is_inside = (torch.arange(outputs.shape[1], device=lengths.device) < lengths[:, None]).unsqueeze(2)
+        pooled = []
+        if self.pooling != "max":
+            pooled.append(outputs.where(is_inside, 0).sum(dim=1) / lengths[:, None])
+        if self.pooling != "mean":
+            pooled.append(outputs.where(is_inside, -torch.inf).amax(dim=1))
+        return torch.cat(pooled, dim=1)
+
+
+class NGramEmbedding(nn.Module):
+    """The sum of a vector for the 2-, the 3- and the 4-gram that end at each character (fastText, Joulin et al. 2017).
+
+    N-grams are hashed into `buckets` rows: no table of them needs to be kept, and an unseen one has a vector too.
+    """
+
+    multiplier = 1_000_003  # a prime, as in Python's own string hash of old
+
+    def __init__(self, buckets: int, dim: int, orders: tuple[int, ...] = (2, 3, 4)) -> None:
+        super().__init__()
+        self.buckets, self.orders = buckets, orders
+        self.table = nn.Embedding(buckets, dim)
+        nn.init.normal_(self.table.weight, std=0.1)
+
+    def forward(self, characters: Tensor) -> Tensor:
+        """Vectors (batch, time, dim) of characters (batch, time) int64. Before the first character there are zeros."""
+        total: Tensor | None = None
+        hashed = characters
+        for order in range(2, max(self.orders) + 1):
+            earlier = F.pad(characters, (order - 1, 0))[:, : characters.shape[1]]
+            hashed = (hashed * self.multiplier + earlier + order) % 2_147_483_647
+            if order in self.orders:
+                vectors: Tensor = self.table(hashed % self.buckets)
+                total = vectors if total is None else total + vectors
+        assert total is not None
+        return total

@@ -1,0 +1,215 @@
+"""Sequences and their classes: palindromes, names, languages."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning.cli import OptimizerCallable
+from torch import Tensor
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+
+from lightning_models.batch_counting import is_written
+from lightning_models.checks import check_at_least
+from lightning_models.injection import default
+from lightning_models.metrics.classification import AccuracyByLength, accuracy, balanced_accuracy, macro_f1
+from lightning_models.networks.recurrent import Cell, Implementation
+from lightning_models.networks.sequence_network import Pooling, SequenceNetwork
+from lightning_models.optimizers import build_optimizer
+from lightning_models.plain_checkpoint import PlainCheckpoint
+from lightning_models.schedules import Schedule, with_schedule
+
+LENGTH_BINS = (5, 10, 20, 50)  # characters; where a bin of the accuracy by length begins
+UNKNOWN = 0  # the number of characters that the vocabulary does not have
+SequenceBatch = tuple[Tensor, Tensor, Tensor]  # sequences (batch, time), lengths (batch,), labels (batch,)
+
+
+class SequenceClassifier(PlainCheckpoint):
+    """A recurrent network that tells the class of a sequence.
+
+    Args:
+        class_names: names of the classes; linked from the data.
+        vocabulary: characters of the data by their numbers, None for sequences of numbers; linked from the data.
+        cell: rnn, lstm or gru.
+        hidden_size: units of a layer and direction.
+        num_layers: recurrent layers.
+        bidirectional: read backwards as well.
+        embedding_dim: length of the vector learned for each character; by default characters are one-hot.
+        ngram_buckets: rows of a table of vectors for the 2-, 3- and 4-grams of characters; 0: no such table.
+        dropout: probability with which a number is zeroed in training: after the embedding, each layer and the pooling.
+        character_dropout: probability with which a character becomes the unknown one in training, so that the network
+            learns to do without. Only then is the unknown character's vector trained.
+        pooling: what the logits are made of: the last state (last), the mean, the maximum, or both (mean_max).
+        implementation: torch for torch.nn's cells, scratch for this project's; same weights, same results.
+        forget_bias: initial bias of the LSTM's forget gates; by default random around 0.
+        class_balance: exponent of the class weights 1 / size ** class_balance in the training loss, scaled to a mean of
+            1 over the samples: 0 for none, 1 for classes that count alike however rare they are.
+        label_smoothing: part of each training label that is spread over all classes.
+        optimizer: of all parameters.
+        schedule: of the learning rate: constant, or cosine down to 0 at the end of the run.
+        warmup_batches: batches in which the learning rate grows linearly.
+
+    Raises:
+        ValueError: for an option out of its range, or a single class.
+    """
+
+    monitor = ("val/accuracy", "max")
+
+    def __init__(
+        self,
+        class_names: list[str],
+        vocabulary: list[str] | None = None,
+        cell: Cell = "lstm",
+        hidden_size: int = 128,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        embedding_dim: int | None = None,
+        ngram_buckets: int = 0,
+        dropout: float = 0.0,
+        character_dropout: float = 0.0,
+        pooling: Pooling = "last",
+        implementation: Implementation = "torch",
+        forget_bias: float | None = None,
+        class_balance: float = 0.0,
+        label_smoothing: float = 0.0,
+        optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
+        schedule: Schedule = "constant",
+        warmup_batches: int = 0,
+    ) -> None:
+        super().__init__()
+        self.keep_hyperparameters()
+        if len(class_names) < 2:
+            raise ValueError(f"there are {len(class_names)} classes, {class_names}: a classifier needs at least 2")
+        check_at_least("model.class_balance", class_balance, 0)
+        for option, value in (("character_dropout", character_dropout), ("label_smoothing", label_smoothing)):
+            if not 0 <= value < 1:
+                raise ValueError(f"model.{option} is {value}: use a number from 0 to below 1")
+        if character_dropout and vocabulary is None:
+            raise ValueError(f"model.character_dropout is {character_dropout}, but the data are numbers: leave it out")
+        self.class_names, self.vocabulary = list(class_names), vocabulary
+        self.character_dropout, self.label_smoothing = character_dropout, label_smoothing
+        self.class_balance = class_balance
+        self.optimizer, self.schedule, self.warmup_batches = optimizer, schedule, warmup_batches
+
+        num_classes = len(class_names)
+        self.network = SequenceNetwork(
+            None if vocabulary is None else len(vocabulary),
+            num_classes,
+            cell,
+            hidden_size,
+            num_layers,
+            bidirectional,
+            embedding_dim,
+            ngram_buckets,
+            dropout,
+            pooling,
+            implementation,
+            forget_bias,
+        )
+        self.class_weights: Tensor | None = None
+        self.mean_loss = MeanMetric()
+        self.confusion = MulticlassConfusionMatrix(num_classes)
+        self.top3 = MulticlassAccuracy(num_classes, top_k=min(3, num_classes), average="micro")
+        self.by_length = AccuracyByLength(LENGTH_BINS)
+
+    def configure_optimizers(self) -> Any:
+        """One optimizer for all parameters."""
+        optimizer = build_optimizer(self.optimizer, self.parameters())
+        return with_schedule(optimizer, self.trainer, self.schedule, self.warmup_batches)
+
+    def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (batch, classes) of sequences (batch, time) of `lengths` (batch,)."""
+        logits: Tensor = self.network(sequences, lengths)
+        return logits.float()  # the loss is float32 also under bfloat16
+
+    # ------------------------------------------------------------------------------------------------------- training
+
+    def on_fit_start(self) -> None:
+        """Take the sizes of the classes from the data, where their weights are asked for."""
+        if self.class_balance:
+            counts = getattr(getattr(self.trainer, "datamodule", None), "class_counts", None)
+            if counts is None:
+                raise ValueError(
+                    f"model.class_balance is {self.class_balance}, but the data does not tell the sizes of its classes "
+                    "(class_counts): leave it out"
+                )
+            self.class_weights = class_weights(torch.tensor(counts), self.class_balance).to(self.device)
+
+    def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
+        """The cross entropy of the logits; the softmax is part of it and stands nowhere else."""
+        sequences, lengths, labels = batch
+        if self.character_dropout:
+            is_dropped = torch.rand(sequences.shape, device=self.device) < self.character_dropout
+            sequences = sequences.masked_fill(is_dropped, UNKNOWN)
+        logits = self(sequences, lengths)
+        weights, smoothing = self.class_weights, self.label_smoothing
+        losses = F.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="none")
+        loss = (
+            losses.mean()
+        )  # not the weighted mean, whose scale would differ from batch to batch and between processes
+        if is_written(self.trainer):
+            hits = (logits.argmax(dim=1) == labels).float().mean()
+            self.log_dict({"train/loss": loss.detach(), "train/accuracy": hits})
+        return loss
+
+    # ----------------------------------------------------------------------------------------------------- evaluation
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last evaluation."""
+        for metric in (self.mean_loss, self.confusion, self.top3, self.by_length):
+            metric.reset()
+
+    def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+        """Count on held-out sequences."""
+        sequences, lengths, labels = batch
+        logits = self(sequences, lengths)
+        self.mean_loss.update(F.cross_entropy(logits, labels), weight=len(labels))
+        self.confusion.update(logits, labels)
+        self.top3.update(logits, labels)
+        self.by_length.update(logits, labels, lengths)
+
+    def on_validation_epoch_end(self, prefix: str = "val") -> None:
+        """Log what was counted over all sequences and processes; the loss is without weights and smoothing."""
+        confusion = self.confusion.compute()
+        metrics = {
+            "loss": self.mean_loss.compute(),
+            "accuracy": accuracy(confusion),
+            "balanced_accuracy": balanced_accuracy(confusion),
+            "macro_f1": macro_f1(confusion),
+            "top3_accuracy": self.top3.compute(),
+            **{f"accuracy_length_{name}": value for name, value in self.by_length.compute().items()},
+        }
+        self.log_dict({f"{prefix}/{name}": value for name, value in metrics.items()})
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the last evaluation."""
+        self.on_validation_epoch_start()
+
+    def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+        """Count on test sequences."""
+        self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        """See on_validation_epoch_end."""
+        self.on_validation_epoch_end("test")
+
+    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> dict[str, list[Any]]:
+        """The most probable class of each sequence, and the top three with their probabilities."""
+        sequences, lengths, _ = batch
+        probabilities, classes = self(sequences, lengths).softmax(dim=1).topk(min(3, len(self.class_names)), dim=1)
+        columns: dict[str, list[Any]] = {}
+        for place in range(classes.shape[1]):
+            behind = f"_{place + 1}" if place else ""
+            columns[f"category{behind}"] = [self.class_names[number] for number in classes[:, place].tolist()]
+            columns[f"probability{behind}"] = [round(p, 6) for p in probabilities[:, place].tolist()]
+        return columns
+
+
+def class_weights(counts: Tensor, exponent: float) -> Tensor:
+    """Weights 1 / count ** exponent of the classes (classes,), scaled so that their mean over all samples is 1.
+
+    A class without samples counts as one.
+    """
+    sizes = counts.clamp(min=1).float()
+    weights = sizes**-exponent
+    return weights * sizes.sum() / (weights * sizes).sum()
