@@ -4,12 +4,14 @@ import difflib
 import importlib
 import pickle
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 
+from commands import registry
 from commands.errors import UserError
 
 
@@ -73,6 +75,32 @@ def check_weights(path: str, model: LightningModule) -> None:
         f"{path} does not fit this {type(model).__name__}: {found} ({len(differing) + len(unmatched)} such weights). "
         "Use the config.yaml of the checkpoint's own run folder, and the same data"
     )
+
+
+def carried(path: str) -> dict[str, Any]:
+    """What the checkpoint tells the data: its vocabulary and its classes, as far as it has any."""
+    kept = read_checkpoint(path).get("hyper_parameters", {})
+    return {name: kept[name] for name in registry.CARRIED if kept.get(name) is not None}
+
+
+def check_carried(path: str, model: LightningModule) -> None:
+    """Raise a UserError if the model that was made for the data has another vocabulary or other classes."""
+    for name, kept in carried(path).items():
+        found = model.hparams.get(name)
+        if found is None or list(found) != list(kept):
+            words = name.replace("_", " ")
+            raise UserError(
+                f"{path} was made with other {words} than this data has: {shown(kept)} there, {shown(found)} here. "
+                f"Use the data that it was made with, or leave out --data.{name}"
+            )
+
+
+def shown(values: Sequence[str] | None, most: int = 8) -> str:
+    """The first of `values` and their number."""
+    if values is None:
+        return "none"
+    listed = " ".join(map(repr, values[:most])) + (" ..." if len(values) > most else "")
+    return f"{len(values)} ({listed})"
 
 
 def load_model(path: str) -> LightningModule:

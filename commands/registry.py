@@ -43,3 +43,6 @@ LINKED = (
     "vocabulary",
     "class_names",
 )  # attributes of the data that models take, where they have such an option
+
+# Those of them that a checkpoint brings along: with one, the data gets them as its own options of the same names.
+CARRIED = ("vocabulary", "class_names")

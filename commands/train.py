@@ -19,7 +19,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from commands import registry
-from commands.checkpoints import check_checkpoint, check_weights
+from commands.checkpoints import carried, check_carried, check_checkpoint, check_weights
 from commands.class_changes import keep_only_what_was_set
 from commands.errors import UserError
 from commands.run_folder import check_run_dir, default_run_dir, experiment_name, unused
@@ -53,6 +53,7 @@ class ProjectCLI(LightningCLI):
 
     def __init__(self, args: list[str]) -> None:
         self.arguments = args
+        self.carried: list[str] = []  # options of the data that come from the checkpoint
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -102,6 +103,7 @@ class ProjectCLI(LightningCLI):
         options, command = self.options, self.subcommand
         if options.ckpt_path is not None:
             check_checkpoint(options.ckpt_path, options.model.class_path)
+            self.take_from_checkpoint()
         elif command != "fit":
             raise UserError(f"{command} needs a checkpoint: --ckpt_path RUN/checkpoints/last.ckpt")
         if options.run_dir is None:
@@ -117,10 +119,19 @@ class ProjectCLI(LightningCLI):
         if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
             trainer.max_epochs = DEFAULT_EPOCHS
 
+    def take_from_checkpoint(self) -> None:
+        """Give the data what the checkpoint knows and the user has not set, such as its vocabulary."""
+        data_options = self.options.data.init_args
+        for name, value in carried(self.options.ckpt_path).items():
+            if name in data_options and data_options[name] is None:
+                data_options[name] = list(value)
+                self.carried.append(name)
+
     def instantiate_classes(self) -> None:
         """Make data, model and trainer; what a checkpoint holds must fit the model."""
         super().instantiate_classes()
         if self.options.ckpt_path is not None:
+            check_carried(self.options.ckpt_path, self.model)
             check_weights(self.options.ckpt_path, self.model)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -158,6 +169,8 @@ class ProjectCLI(LightningCLI):
         run_dir.mkdir(parents=True, exist_ok=True)
         kept = self.options.clone()
         kept.ckpt_path = None
+        for name in self.carried:
+            kept.data.init_args[name] = None
         text = self._parser(self.subcommand).dump(kept, skip_none=False)
         path = run_dir / "config.yaml"
         if path.exists() and yaml.safe_load(path.read_text()) != yaml.safe_load(text):
