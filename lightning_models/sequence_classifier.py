@@ -6,18 +6,18 @@ import torch
 import torch.nn.functional as F
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lightning_models.batch_counting import is_written
 from lightning_models.checks import check_at_least
-from lightning_models.injection import default
-from lightning_models.metrics.classification import AccuracyByLength, accuracy, balanced_accuracy, macro_f1
+from lightning_models.injection import build, default
+from lightning_models.metrics.classification import AccuracyByLength, balanced_accuracy, macro_f1
+from lightning_models.metrics.means import WeightedMeans
 from lightning_models.networks.recurrent import Cell, Implementation
 from lightning_models.networks.sequence_network import Pooling, SequenceNetwork
 from lightning_models.optimizers import build_optimizer
 from lightning_models.plain_checkpoint import PlainCheckpoint
-from lightning_models.schedules import Schedule, with_schedule
+from lightning_models.schedules import Schedule
 
 LENGTH_BINS = (5, 10, 20, 50)  # characters; where a bin of the accuracy by length begins
 UNKNOWN = 0  # the number of characters that the vocabulary does not have
@@ -46,8 +46,7 @@ class SequenceClassifier(PlainCheckpoint):
             1 over the samples: 0 for none, 1 for classes that count alike however rare they are.
         label_smoothing: part of each training label that is spread over all classes.
         optimizer: of all parameters.
-        schedule: of the learning rate: constant, or cosine down to 0 at the end of the run.
-        warmup_batches: batches in which the learning rate grows linearly.
+        schedule: how its learning rate moves over the training.
 
     Raises:
         ValueError: for an option out of its range, or a single class.
@@ -73,8 +72,7 @@ class SequenceClassifier(PlainCheckpoint):
         class_balance: float = 0.0,
         label_smoothing: float = 0.0,
         optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
-        schedule: Schedule = "constant",
-        warmup_batches: int = 0,
+        schedule: Schedule = default("lightning_models.schedules.Constant"),
     ) -> None:
         super().__init__()
         self.keep_hyperparameters()
@@ -89,7 +87,7 @@ class SequenceClassifier(PlainCheckpoint):
         self.class_names, self.vocabulary = list(class_names), vocabulary
         self.character_dropout, self.label_smoothing = character_dropout, label_smoothing
         self.class_balance = class_balance
-        self.optimizer, self.schedule, self.warmup_batches = optimizer, schedule, warmup_batches
+        self.optimizer, self.schedule = optimizer, build(schedule, Schedule)
 
         num_classes = len(class_names)
         self.network = SequenceNetwork(
@@ -107,15 +105,14 @@ class SequenceClassifier(PlainCheckpoint):
             forget_bias,
         )
         self.class_weights: Tensor | None = None
-        self.mean_loss = MeanMetric()
+        self.training_means = WeightedMeans(("loss", "accuracy"))
+        self.evaluation_means = WeightedMeans(("loss", "top3_accuracy"))
         self.confusion = MulticlassConfusionMatrix(num_classes)
-        self.top3 = MulticlassAccuracy(num_classes, top_k=min(3, num_classes), average="micro")
         self.by_length = AccuracyByLength(LENGTH_BINS)
 
     def configure_optimizers(self) -> Any:
-        """One optimizer for all parameters."""
-        optimizer = build_optimizer(self.optimizer, self.parameters())
-        return with_schedule(optimizer, self.trainer, self.schedule, self.warmup_batches)
+        """One optimizer, and the schedule of its learning rate."""
+        return self.schedule.configure(build_optimizer(self.optimizer, self.network.parameters()), self.trainer)
 
     def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
         """Logits (batch, classes) of sequences (batch, time) of `lengths` (batch,)."""
@@ -144,54 +141,62 @@ class SequenceClassifier(PlainCheckpoint):
         logits = self(sequences, lengths)
         weights, smoothing = self.class_weights, self.label_smoothing
         losses = F.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="none")
-        loss = (
-            losses.mean()
-        )  # not the weighted mean, whose scale would differ from batch to batch and between processes
+        # Not the weighted mean, whose scale would differ from batch to batch and between processes.
+        loss = losses.mean()
+        hits = (logits.detach().argmax(dim=1) == labels).float().mean()
+        self.training_means.update((loss, hits), len(labels))
         if is_written(self.trainer):
-            hits = (logits.argmax(dim=1) == labels).float().mean()
-            self.log_dict({"train/loss": loss.detach(), "train/accuracy": hits})
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            self.log_dict({"train/batch_loss": loss.detach(), "train/learning_rate": rate})
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the means over the epoch, measured while the weights moved."""
+        means = self.training_means.compute()
+        self.log_dict({f"train/{name}": value for name, value in means.items()}, sync_dist=True)
+        self.training_means.reset()
 
     # ----------------------------------------------------------------------------------------------------- evaluation
 
-    def on_validation_epoch_start(self) -> None:
-        """Forget the last evaluation."""
-        for metric in (self.mean_loss, self.confusion, self.top3, self.by_length):
-            metric.reset()
-
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         """Count on held-out sequences."""
-        sequences, lengths, labels = batch
-        logits = self(sequences, lengths)
-        self.mean_loss.update(F.cross_entropy(logits, labels), weight=len(labels))
-        self.confusion.update(logits, labels)
-        self.top3.update(logits, labels)
-        self.by_length.update(logits, labels, lengths)
-
-    def on_validation_epoch_end(self, prefix: str = "val") -> None:
-        """Log what was counted over all sequences and processes; the loss is without weights and smoothing."""
-        confusion = self.confusion.compute()
-        metrics = {
-            "loss": self.mean_loss.compute(),
-            "accuracy": accuracy(confusion),
-            "balanced_accuracy": balanced_accuracy(confusion),
-            "macro_f1": macro_f1(confusion),
-            "top3_accuracy": self.top3.compute(),
-            **{f"accuracy_length_{name}": value for name, value in self.by_length.compute().items()},
-        }
-        self.log_dict({f"{prefix}/{name}": value for name, value in metrics.items()})
-
-    def on_test_epoch_start(self) -> None:
-        """Forget the last evaluation."""
-        self.on_validation_epoch_start()
+        self.evaluate(batch)
 
     def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         """Count on test sequences."""
-        self.validation_step(batch, batch_idx)
+        self.evaluate(batch)
+
+    def evaluate(self, batch: SequenceBatch) -> None:
+        """Add a batch to the means and counts; the loss is without weights and smoothing."""
+        sequences, lengths, labels = batch
+        logits: Tensor = self(sequences, lengths)
+        best = logits.topk(min(3, logits.shape[1]), dim=1).indices
+        in_top3 = (best == labels[:, None]).any(dim=1).float().mean()
+        self.evaluation_means.update((F.cross_entropy(logits, labels), in_top3), len(labels))
+        self.confusion.update(best[:, 0], labels)
+        self.by_length.update(best[:, 0] == labels, lengths)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what was measured on the validation sequences."""
+        self.log_evaluation("val")
 
     def on_test_epoch_end(self) -> None:
-        """See on_validation_epoch_end."""
-        self.on_validation_epoch_end("test")
+        """Log what was measured on the test sequences."""
+        self.log_evaluation("test")
+
+    def log_evaluation(self, prefix: str) -> None:
+        """All metrics, over all sequences and processes; then start afresh."""
+        matrix = self.confusion.compute()
+        metrics = {
+            **self.evaluation_means.compute(),
+            "accuracy": matrix.diagonal().sum() / matrix.sum(),
+            "balanced_accuracy": balanced_accuracy(matrix),
+            "macro_f1": macro_f1(matrix),
+            **{f"accuracy_length_{name}": value for name, value in self.by_length.compute().items()},
+        }
+        self.log_dict({f"{prefix}/{name}": value for name, value in metrics.items()}, sync_dist=True)
+        for metric in (self.evaluation_means, self.confusion, self.by_length):
+            metric.reset()
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> dict[str, list[Any]]:
         """The most probable class of each sequence, and the top three with their probabilities."""

@@ -1,15 +1,10 @@
-"""How good a classifier is: over all samples, over classes alike, and by the length of its input."""
+"""How good a classifier is: over classes alike, and by the length of its input."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-
-
-def accuracy(confusion: Tensor) -> Tensor:
-    """The share of samples in the right class, from a matrix (classes, classes) of counts: true classes are rows."""
-    return confusion.diagonal().sum() / confusion.sum()
 
 
 def balanced_accuracy(confusion: Tensor) -> Tensor:
@@ -47,11 +42,11 @@ class AccuracyByLength(Metric):
         for name in ("right", "samples"):
             self.add_state(name, torch.zeros(len(self.edges) + 1, dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, logits: Tensor, labels: Tensor, lengths: Tensor) -> None:
-        """Count samples; logits are (batch, classes), labels and lengths (batch,)."""
+    def update(self, is_right: Tensor, lengths: Tensor) -> None:
+        """Count samples, bool and int64, (batch,) each."""
         bins = torch.bucketize(lengths, torch.tensor(self.edges, device=lengths.device), right=True)
         self.samples += bins.bincount(minlength=len(self.samples))
-        self.right += bins[logits.argmax(dim=1) == labels].bincount(minlength=len(self.right))
+        self.right += bins[is_right].bincount(minlength=len(self.right))
 
     def compute(self) -> dict[str, Tensor]:
         """The accuracy of each bin that has samples, by its name: "5_to_9", or "10_up" for the last."""
