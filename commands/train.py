@@ -28,6 +28,7 @@ from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.progress import ProgressBar
 from lightning_models.callbacks.random_state import RandomState
 from lightning_models.callbacks.run_summary import RunSummary
+from lightning_models.callbacks.stopped import CheckpointWhenStopped
 from lightning_models.callbacks.throughput import Throughput
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.tracking import WandbOptions, close_wandb, make_loggers
@@ -44,7 +45,7 @@ def run_trainer(command: str, options: list[str]) -> None:
     try:
         ProjectCLI(args=[command, *options])
     except SIGTERMException:  # an exit with status 0 otherwise, although the run is not finished
-        print("stopped by SIGTERM", file=sys.stderr)
+        print("stopped by SIGTERM; --ckpt_path RUN/checkpoints/last.ckpt goes on from here", file=sys.stderr)
         sys.exit(SIGTERM_STATUS)
 
 
@@ -159,7 +160,9 @@ class ProjectCLI(LightningCLI):
         if config.get("enable_progress_bar") is not False:
             callbacks.append(ProgressBar(refresh_rate=20))
         if self.subcommand == "fit" and config.get("enable_checkpointing") is not False:
-            callbacks += checkpoints(run_dir / "checkpoints", getattr(self.model, "monitor", None))
+            folder = run_dir / "checkpoints"
+            callbacks += checkpoints(folder, getattr(self.model, "monitor", None))
+            callbacks.append(CheckpointWhenStopped(folder / "last.ckpt"))
         return super()._instantiate_trainer(config, callbacks)
 
     def write_config(self, run_dir: Path) -> None:

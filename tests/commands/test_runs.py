@@ -2,11 +2,14 @@
 
 import csv
 import json
+import os
+import signal
 
 import pytest
 import torch
 import yaml
 from PIL import Image
+from pytorch_lightning import Callback
 
 import cli
 
@@ -15,6 +18,12 @@ TINY = [
     *("--model.generator.width", "8", "--model.discriminator.width", "8", "--model.ema_decay", "0.9"),
     *("--trainer.accelerator", "cpu", "--trainer.limit_train_batches", "4", "--trainer.limit_val_batches", "1"),
     *("--trainer.log_every_n_steps", "2", "--samples.grid", "2"),
+]
+
+
+CLASSIFIER = [
+    *("fit", "--model", "ImageClassifier", "--data", "Digits", "--quiet", "--trainer.accelerator", "cpu"),
+    *("--trainer.limit_train_batches", "4", "--trainer.limit_val_batches", "1", "--trainer.log_every_n_steps", "1"),
 ]
 
 
@@ -214,3 +223,38 @@ def test_checkpoints_that_cannot_be_used_are_named(run, tmp_path, capsys):
             cli.main(args)
         assert stopped.value.code == 2
         assert message in capsys.readouterr().err
+
+
+class StopsAtBatch(Callback):
+    """What a cluster does before it takes a machine away."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+
+    def on_train_batch_start(self, trainer, *args):
+        if trainer.global_step == self.batch:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("family", ["GAN", "ImageClassifier"])
+def test_sigterm_keeps_the_batch_and_the_run_goes_on_exactly(family, tmp_path, capsys):
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    options = TINY if family == "GAN" else [*CLASSIFIER]
+    options = [*options, "--trainer.max_epochs", "2"]
+    cli.main([*options, "--run_dir", str(straight)])
+    stops = ["--trainer.callbacks+=tests.commands.test_runs.StopsAtBatch", "--trainer.callbacks.batch=5"]
+    with pytest.raises(SystemExit) as status:
+        cli.main([*options, "--run_dir", str(stopped), *stops])
+    assert status.value.code == 143
+    last = stopped / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == 6  # the batch in which the signal came is finished
+    cli.main([*options, "--run_dir", str(stopped), "--ckpt_path", str(last)])
+    expected, found = (
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (straight, stopped)
+    )
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    rows = [
+        [{k: v for k, v in row.items() if "samples_per" not in k} for row in read_csv(run / "metrics.csv")]
+        for run in (straight, stopped)
+    ]
+    assert rows[0] == rows[1]
