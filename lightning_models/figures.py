@@ -66,7 +66,7 @@ def write_cells(axes: "Axes", values: "NDArray[Any]", counts: "NDArray[Any]", mi
     """The number of each cell in which there is something; white on cells above `middle`, which are dark."""
     for (row, column), value in np.ndenumerate(values):
         if counts[row, column]:
-            text = f"{value:,}" if values is counts else f"{value:.0%}" if value >= 0.005 else "<1%"
+            text = f"{value:,}" if values is counts else percent(value)
             colour = "white" if value > middle else "black"
             axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
 
@@ -82,3 +82,10 @@ def curves_figure(panels: Mapping[str, Mapping[str, Curve]], x_label: str = "epo
         axes.grid(alpha=0.3)
         axes.legend()
     return to_image(figure)
+
+
+def percent(share: float) -> str:
+    """A share in a small cell: neither 0 nor 1 where it is not."""
+    if share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
