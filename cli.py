@@ -12,7 +12,7 @@ COMMANDS = {
     "validate": "measure a checkpoint on the validation data",
     "test": "measure a checkpoint on the test data",
     "predict": "write what a model says of each input to predictions.csv",
-    "sample": "generate from a checkpoint: a grid of images",
+    "sample": "generate from a checkpoint: a grid of images, or text",
     "interpolate": "walk between two latent vectors of a checkpoint: a strip of images",
 }
 

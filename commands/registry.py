@@ -3,9 +3,12 @@
 Importing this module imports them all, which is what lets jsonargparse find them.
 """
 
+from functools import partial
+
 from datamodules.images import CIFAR10, MNIST, Digits, FashionMNIST, ImageFolder
 from datamodules.names import Languages, Names
 from datamodules.palindromes import Palindromes
+from datamodules.text import Text
 from lightning_models import likelihoods, networks, objectives, regularizers, schedules
 from lightning_models.callbacks.confusion import ConfusionMatrices
 from lightning_models.callbacks.learning_curves import LearningCurves
@@ -14,11 +17,12 @@ from lightning_models.callbacks.vae_pictures import VAEPictures
 from lightning_models.gan import GAN
 from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
 from lightning_models.image_classifier import ImageClassifier
+from lightning_models.language_model import CharLanguageModel
 from lightning_models.sequence_classifier import SequenceClassifier
 from lightning_models.vae import VAE
 
-MODELS = (GAN, LSGAN, WGAN, WGANGP, VAE, ImageClassifier, SequenceClassifier)
-DATA = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder, Palindromes, Names, Languages)
+MODELS = (GAN, LSGAN, WGAN, WGANGP, VAE, ImageClassifier, SequenceClassifier, CharLanguageModel)
+DATA = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder, Palindromes, Names, Languages, Text)
 INJECTED = {
     "generator": networks.Generator,
     "discriminator": networks.Discriminator,
@@ -35,6 +39,7 @@ CALLBACKS = {  # what else looks at a run of a model family
     VAE: (VAEPictures,),
     ImageClassifier: (ConfusionMatrices, WorstMistakes, LearningCurves),
     SequenceClassifier: (ConfusionMatrices, LearningCurves),
+    CharLanguageModel: (partial(LearningCurves, ("nats_per_char",)),),
 }
 
 LINKED = (

@@ -29,8 +29,10 @@ from lightning_models.callbacks.progress import ProgressBar
 from lightning_models.callbacks.random_state import RandomState
 from lightning_models.callbacks.run_summary import RunSummary
 from lightning_models.callbacks.stopped import CheckpointWhenStopped
+from lightning_models.callbacks.text_samples import TextSamples
 from lightning_models.callbacks.throughput import Throughput
 from lightning_models.image_generator import ImageGenerator
+from lightning_models.language_model import CharLanguageModel
 from lightning_models.tracking import WandbOptions, close_wandb, make_loggers
 
 DEFAULT_EPOCHS = 20  # where neither trainer.max_epochs nor max_steps nor max_time is given
@@ -78,6 +80,7 @@ class ProjectCLI(LightningCLI):
         )
         parser.add_argument("--quiet", action="store_true", help="Write no progress bar, as suits a log file.")
         parser.add_lightning_class_args(ImageSamples, "samples")
+        parser.add_lightning_class_args(TextSamples, "texts")
         parser.add_class_arguments(WandbOptions, "wandb")
         for name in registry.LINKED:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
@@ -223,20 +226,16 @@ class ProjectCLI(LightningCLI):
         run_dir = Path(self.options.run_dir)
         last = run_dir / "checkpoints" / "last.ckpt"
         lines = [f"run folder   {run_dir}"]
-        grids = sorted((run_dir / "samples").glob("grid-*.png"))
-        if grids:
-            lines.append(f"last grid    {grids[-1]}")
+        for kind, pattern in (("grid", "grid-*.png"), ("text", "text-*.txt")):
+            if made := sorted((run_dir / "samples").glob(pattern)):
+                lines.append(f"last {kind}    {made[-1]}")
         lines += [f"metrics      {run_dir / 'metrics.csv'}", f"summary      {run_dir / 'summary.json'}"]
         if tracking:
             lines.append(tracking)
         if last.exists():
-            lines.append("Try next:")
-            if isinstance(self.model, ImageGenerator):
-                lines += [
-                    f"  python cli.py sample --ckpt_path {last} --count 100 --seed 1 --output grid.png",
-                    f"  python cli.py interpolate --ckpt_path {last} --seed 1 --output strip.png",
-                ]
             lines += [
+                "Try next:",
+                *(f"  python cli.py {command}" for command in generation_commands(self.model, last)),
                 f"  python cli.py validate -c {run_dir / 'config.yaml'} --ckpt_path {last}",
                 f"  python cli.py fit -c {run_dir / 'config.yaml'} --ckpt_path {last} --trainer.max_epochs "
                 f"{2 * max(1, self.trainer.current_epoch)}    (go on)",
@@ -268,6 +267,18 @@ def checkpoints(folder: Path, monitor: tuple[str, str] | None) -> list[Callback]
         )
         kept.insert(0, best)
     return kept
+
+
+def generation_commands(model: LightningModule, checkpoint: Path) -> list[str]:
+    """What can be generated from a checkpoint of `model`."""
+    if isinstance(model, CharLanguageModel):
+        return [f"sample --ckpt_path {checkpoint} --length 1000 --temperature 0.8 --seed 1"]
+    if isinstance(model, ImageGenerator):
+        return [
+            f"sample --ckpt_path {checkpoint} --count 100 --seed 1 --output grid.png",
+            f"interpolate --ckpt_path {checkpoint} --seed 1 --output strip.png",
+        ]
+    return []
 
 
 def quieten_libraries() -> None:

@@ -1,21 +1,17 @@
 """Data held as tensors: a batch is ONE gather, in an order that can be stopped and resumed anywhere."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from datamodules.resumable_loader import ResumableLoader, generator_of
 
 Batch = tuple[Tensor, ...]
 
 
-class TensorLoader:
+class TensorLoader(ResumableLoader[Batch]):
     """Batches of several tensors of equal length, for one process or many.
-
-    The order is a pure function of (seed, epoch) and never touches the global random state, so that (seed, epoch,
-    position) is the whole state. Lightning calls `sampler.set_epoch` at the start of each epoch and keeps `state_dict`
-    in every checkpoint, which makes a resumed run see exactly the batches that the interrupted one would have seen.
 
     With several processes a global batch of `batch_size * world_size` samples is dealt out: process r takes its samples
     r, r + world_size, ... Together they see what one process with the global batch sees, and all have equally many
@@ -57,82 +53,34 @@ class TensorLoader:
             raise ValueError(f"tensors of equal length are needed, found {[len(tensor) for tensor in tensors]}")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}: use a whole number from 1 up")
-        if seed < 0:
-            raise ValueError(f"the seed of the order is {seed}: use a whole number from 0 up")
         if with_replacement and not shuffle:
             raise ValueError("with_replacement draws at random: it cannot go with shuffle=False")
         if drop_last and exactly_once:
             raise ValueError("drop_last loses samples: it cannot go with exactly_once")
+        super().__init__(seed, rank, world_size)
         self.tensors = tensors
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.with_replacement = with_replacement
         self.exactly_once = exactly_once
-        self.seed = seed
         self.augment = augment
-        self._rank = rank
-        self._world_size = world_size
-        self.epoch = 0
-        self.position = 0  # batches of this epoch that were handed out
-        self._resume_from = 0  # where the next iteration starts, after load_state_dict
         if len(self) == 0:
             raise ValueError(self._no_batch())
-
-    @property
-    def rank(self) -> int:
-        """Number of this process, asked when needed: loaders may be built before the processes know each other."""
-        if self._rank is not None:
-            return self._rank
-        return torch.distributed.get_rank() if _is_distributed() else 0
-
-    @property
-    def world_size(self) -> int:
-        """Number of processes that share each global batch."""
-        if self._world_size is not None:
-            return self._world_size
-        return torch.distributed.get_world_size() if _is_distributed() else 1
 
     @property
     def num_samples(self) -> int:
         """Length of the tensors."""
         return len(self.tensors[0])
 
-    batch_sampler = None  # Lightning asks for it wherever it finds a sampler
-
-    @property
-    def sampler(self) -> "TensorLoader":
-        """Itself: Lightning calls `loader.sampler.set_epoch(epoch)`."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        """Go to the start of `epoch`, or stay where the state says if that is the same epoch."""
-        if epoch != self.epoch:
-            self.epoch, self.position, self._resume_from = epoch, 0, 0
-
-    def state_dict(self) -> dict[str, int]:
-        """Everything that is needed to continue behind the last batch that was handed out."""
-        return {"seed": self.seed, "epoch": self.epoch, "position": self.position}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken, also with its seed, given the same data and batch size."""
-        self.seed, self.epoch, self.position = state["seed"], state["epoch"], state["position"]
-        self._resume_from = self.position
-
     def __len__(self) -> int:
         """Number of batches in an epoch, the same for every process."""
         full, left_over = divmod(self.num_samples, self.batch_size * self.world_size)
         return full + (left_over >= self.world_size and not self.drop_last)
 
-    def __iter__(self) -> Iterator[Batch]:
-        # A generator's body runs at the first `next`. Lightning may call `iter` before `set_epoch`, but no `next`.
-        start, self._resume_from = self._resume_from, 0
+    def batches(self, start: int) -> Iterator[Batch]:
+        """The batches of this process and epoch from number `start` on."""
         rank, world_size, num_batches = self.rank, self.world_size, len(self)
-        if start > num_batches:
-            raise ValueError(
-                f"the checkpoint was written after {start} batches of an epoch, but now an epoch has {num_batches}: "
-                "resume with the same data, batch_size and number of processes"
-            )
         global_batch_size = self.batch_size * world_size
         dealt = self.num_samples if self.exactly_once else self.num_samples - self.num_samples % world_size
         order = self._order()
@@ -147,15 +95,14 @@ class TensorLoader:
                 indices = order[own]
                 batch = tuple(tensor.index_select(0, indices) for tensor in self.tensors)
             if self.augment is not None:
-                batch = self.augment(batch, _generator(self.seed, self.epoch, position, rank))
-            self.position = position + 1
+                batch = self.augment(batch, generator_of(self.seed, self.epoch, position, rank))
             yield batch
 
     def _order(self) -> Tensor | None:
         """Indices of the whole epoch, (samples,), equal in all processes; None for the stored order."""
         if not self.shuffle:
             return None
-        generator = _generator(self.seed, self.epoch)
+        generator = generator_of(self.seed, self.epoch)
         if self.with_replacement:
             return torch.randint(self.num_samples, (self.num_samples,), generator=generator)
         return torch.randperm(self.num_samples, generator=generator)
@@ -169,16 +116,3 @@ class TensorLoader:
                 f"use a batch_size of at most {samples // processes}, or drop_last=False"
             )
         return f"{samples} samples make no batch{shared}: give more data" + (" or fewer processes" if shared else "")
-
-
-def _generator(*key: int) -> torch.Generator:
-    """A random generator that is a pure function of `key`.
-
-    PyTorch's CPU generator reads 32 bits of its seed; SeedSequence mixes the key into them, so that neighbouring seeds
-    and epochs share nothing.
-    """
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
-
-
-def _is_distributed() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -17,7 +17,8 @@ from torchmetrics import MeanMetric
 
 from lightning_models.batch_counting import CountsBatches
 from lightning_models.checks import check_at_least
-from lightning_models.image_generator import ImageGenerator, evaluating
+from lightning_models.evaluation_mode import evaluating
+from lightning_models.image_generator import ImageGenerator
 from lightning_models.injection import build, default
 from lightning_models.latent import LatentDistribution, sample_latent
 from lightning_models.networks import Discriminator, ExponentialMovingAverage, Generator, ImageShape

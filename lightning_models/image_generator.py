@@ -1,11 +1,9 @@
 """What every model that makes images offers: the same `sample` and `interpolate` for a GAN and a VAE."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_models.latent import InterpolationMode, interpolate
 
@@ -35,14 +33,3 @@ class ImageGenerator(ABC):
         """`steps` images in [0, 1] on the way between two latent vectors; the end points are exactly theirs."""
         start, end = self.draw_latent(2, torch.Generator().manual_seed(seed))
         return self.decode(interpolate(start, end, steps, mode))
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """`network` in evaluation mode inside; afterwards as it was."""
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)

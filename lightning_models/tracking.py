@@ -1,4 +1,4 @@
-"""Where a run's numbers and pictures go: files in the run folder, and Weights & Biases.
+"""Where a run's numbers, pictures and texts go: files in the run folder, and Weights & Biases.
 
 The only module that knows wandb.
 """
@@ -156,14 +156,22 @@ def save_picture(trainer: Trainer, name: str, image: Image, key: str | None = No
 
     Pictures stand on the axis of the losses: the number of the last batch, from 0.
     """
-    path = Path(trainer.default_root_dir) / "samples" / f"{name}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = _sample_path(trainer, f"{name}.png")
     part = path.with_suffix(".part")
     image.save(part, format="png")
     part.replace(path)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
-            logger.log_image(f"samples/{key or name}", [image], step=max(trainer.global_step - 1, 0))
+            logger.log_image(f"samples/{key or name}", [image], step=_last_batch(trainer))
+    return path
+
+
+def save_text(trainer: Trainer, name: str, text: str) -> Path:
+    """Write `samples/<name>.txt` in the run folder."""
+    path = _sample_path(trainer, f"{name}.txt")
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
     return path
 
 
@@ -178,5 +186,16 @@ def save_table(trainer: Trainer, name: str, columns: list[str], rows: list[list[
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             text = [[str(cell) for cell in row] for row in rows]  # a column of W&B's has one type
-            logger.log_table(name, columns, text, step=max(trainer.global_step - 1, 0))
+            logger.log_table(name, columns, text, step=_last_batch(trainer))
     return path
+
+
+def _sample_path(trainer: Trainer, file_name: str) -> Path:
+    path = Path(trainer.default_root_dir) / "samples" / file_name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _last_batch(trainer: Trainer) -> int:
+    """The number of the last batch, from 0: the axis of the losses."""
+    return max(trainer.global_step - 1, 0)

@@ -10,7 +10,8 @@ from torch.optim import Optimizer
 
 from lightning_models.batch_counting import is_written
 from lightning_models.checks import check_at_least
-from lightning_models.image_generator import ImageGenerator, evaluating
+from lightning_models.evaluation_mode import evaluating
+from lightning_models.image_generator import ImageGenerator
 from lightning_models.injection import build, default
 from lightning_models.latent import sample_latent
 from lightning_models.likelihoods import Likelihood

@@ -5,6 +5,8 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 
+SHOWN = ("loss", "nats_per_char")
+
 
 class ProgressBar(TQDMProgressBar):
     """Training losses and samples a second, as they stand in the last row of metrics."""
@@ -12,7 +14,7 @@ class ProgressBar(TQDMProgressBar):
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Without the `train/` of the names, so that they fit on a line."""
         logged = trainer.logged_metrics
-        losses = {name.removeprefix("train/"): value for name, value in logged.items() if name.endswith("loss")}
+        losses = {name.removeprefix("train/"): value for name, value in logged.items() if name.endswith(SHOWN)}
         shown: dict[str, Any] = {name: f"{float(value):.3g}" for name, value in losses.items()}
         if "train/samples_per_second" in logged:
             shown["samples/s"] = f"{float(logged['train/samples_per_second']):,.0f}"
