@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from commands import registry
 from commands.checkpoints import carried, check_carried, check_checkpoint, check_weights
@@ -134,6 +135,8 @@ class ProjectCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Make data, model and trainer; what a checkpoint holds must fit the model."""
         super().instantiate_classes()
+        if self.subcommand == "predict" and not is_overridden("predict_step", self.model):
+            raise UserError(f"a {type(self.model).__name__} makes no predictions: `python cli.py sample` generates")
         if self.options.ckpt_path is not None:
             check_carried(self.options.ckpt_path, self.model)
             check_weights(self.options.ckpt_path, self.model)

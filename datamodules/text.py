@@ -1,9 +1,10 @@
 """Text of any number of files, as one long vector of character indices."""
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pydoc_data.topics import topics
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ class Text(LightningDataModule):
         val_fraction: float = 0.1,
         test_fraction: float = 0.0,
         normalisation: Normalisation = "nfc",
+        vocabulary: list[str] | None = None,
         seed: int | None = None,
     ) -> None:
         """Keep and check the options; files are read when the vocabulary is asked for.
@@ -56,6 +58,8 @@ class Text(LightningDataModule):
                 text, and says so.
             normalisation: "nfc": an accent and its letter are one character; "ascii": everything in plain ASCII;
                 "none": as it is.
+            vocabulary: Characters in the order of their indices; by default those that occur, and with a checkpoint its
+                own.
             seed: Of the places of random chunks; by default the one of seed_everything, else 0.
 
         Raises:
@@ -77,7 +81,11 @@ class Text(LightningDataModule):
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.normalisation: Normalisation = normalisation
+        self.given_vocabulary = vocabulary
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+
+        self.streams: TextStreams | None = None
+        self.following = -1  # see TextStreams; from a checkpoint
 
     @cached_property
     def texts(self) -> list[str]:
@@ -93,9 +101,23 @@ class Text(LightningDataModule):
         return [read_book(file, self.normalisation) for file in files]
 
     @cached_property
-    def vocabulary(self) -> str:
-        """Every character that occurs, in the order of Unicode."""
-        return "".join(sorted(set().union(*map(set, self.texts))))
+    def vocabulary(self) -> list[str]:
+        """Every character that occurs, in the order of Unicode, unless another vocabulary was given.
+
+        Raises:
+            ValueError: if that one lacks a character.
+        """
+        occurring = set().union(*map(set, self.texts))
+        if self.given_vocabulary is None:
+            return sorted(occurring)
+        missing = "".join(sorted(occurring - set(self.given_vocabulary)))
+        if missing:
+            raise ValueError(
+                f"the text holds {missing[:20]!r}, {len(missing)} of its characters in all, which the vocabulary of "
+                f"{len(self.given_vocabulary)} characters lacks (with a checkpoint it is that of the text it has learned "
+                "from): use such a text, or try --data.normalisation ascii"
+            )
+        return list(self.given_vocabulary)
 
     def setup(self, stage: str) -> None:
         """Index the texts, once; without a validation text, tell the Trainer not to validate while it trains."""
@@ -122,7 +144,9 @@ class Text(LightningDataModule):
         """Batches of the training text."""
         repeat = getattr(self.trainer, "overfit_batches", 0) > 0  # which asks for the same batches in every epoch
         if self.batches == "streams":
-            return TextStreams(self.train_tokens, self.batch_size, self.chunk_length, repeat)
+            self.streams = TextStreams(self.train_tokens, self.batch_size, self.chunk_length, repeat)
+            self.streams.following = self.following
+            return self.streams
         return TextChunks(self.train_tokens, self.batch_size, self.chunk_length, self.seed, repeat)
 
     def val_dataloader(self) -> HeldOutText:
@@ -137,15 +161,13 @@ class Text(LightningDataModule):
             return self.val_dataloader()
         return HeldOutText(self.test_tokens, self.test_context)
 
-    def predict_dataloader(self) -> Any:
-        """Nothing: a language model continues a text.
+    def state_dict(self) -> dict[str, int]:
+        """Which batch continues the last one; Lightning restores a loader's state in the middle of an epoch alone."""
+        return {} if self.streams is None else {"following": self.streams.following}
 
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            "there is nothing to predict about a text: continue one with `python cli.py sample --prompt Th`"
-        )
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """See state_dict."""
+        self.following = state_dict.get("following", -1)
 
     def on_after_batch_transfer(self, batch: TextBatch, dataloader_idx: int) -> TextBatch:
         """Indices as PyTorch's embedding wants them; 8 bits a character are transferred."""
@@ -153,7 +175,7 @@ class Text(LightningDataModule):
         return inputs.long(), targets.long(), continues
 
 
-def encoded(text: str, vocabulary: str) -> Tensor:
+def encoded(text: str, vocabulary: Sequence[str]) -> Tensor:
     """Indices of the characters of `text` in `vocabulary`, (characters,), in the smallest type with room for them."""
     points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     table = np.zeros(max(map(ord, vocabulary)) + 1, dtype=np.int64)

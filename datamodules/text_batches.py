@@ -50,7 +50,7 @@ class TextStreams(ResumableLoader[TextBatch]):
         """
         super().__init__(0, rank, world_size)
         self.tokens, self.batch_size, self.chunk_length, self.repeat = tokens, batch_size, chunk_length, repeat
-        self._following = -1  # the number, over all epochs, of the batch that continues the last one
+        self.following = -1  # number, over all epochs, of the batch that continues the last one
         if len(self) == 0:
             streams = batch_size * self.world_size
             raise ValueError(
@@ -69,7 +69,7 @@ class TextStreams(ResumableLoader[TextBatch]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See ResumableLoader; the next batch continues the last one before the interruption."""
         super().load_state_dict(state)
-        self._following = self._number(self.position)
+        self.following = self._number(self.position)
 
     def batches(self, start: int) -> Iterator[TextBatch]:
         """The batches of this process and epoch from number `start` on."""
@@ -80,7 +80,7 @@ class TextStreams(ResumableLoader[TextBatch]):
             number = self._number(position)
             indices = ((first + number * self.chunk_length).unsqueeze(1) + window) % len(self.tokens)
             chunk = self.tokens[indices]  # (streams, chunk_length + 1)
-            continues, self._following = number > 0 and number == self._following, number + 1
+            continues, self.following = number > 0 and number == self.following, number + 1
             yield chunk[:, :-1], chunk[:, 1:], continues
 
 

@@ -8,17 +8,17 @@ import torch.nn.functional as F
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import Optimizer
-from torchmetrics import MeanMetric
 
 from lightning_models.batch_counting import is_written
 from lightning_models.checks import check_at_least_one
 from lightning_models.evaluation_mode import evaluating
 from lightning_models.injection import build, default
+from lightning_models.metrics.means import WeightedMeans
 from lightning_models.networks.char_rnn import CharRNN, State
 from lightning_models.networks.recurrent import Cell, Implementation
 from lightning_models.optimizers import build_optimizer
 from lightning_models.plain_checkpoint import PlainCheckpoint
-from lightning_models.schedules import Schedule, scheduled
+from lightning_models.schedules import Schedule
 from lightning_models.text_sampling import check_sampling, draw, sampling_distribution
 
 TextBatch = tuple[Tensor, Tensor, bool]  # inputs and targets, (sequences, characters) int64, and whether they continue
@@ -53,7 +53,7 @@ class CharLanguageModel(PlainCheckpoint):
 
     def __init__(
         self,
-        vocabulary: str,
+        vocabulary: list[str],
         cell: Cell = "lstm",
         num_layers: int = 1,
         hidden_dim: int = 150,
@@ -89,14 +89,15 @@ class CharLanguageModel(PlainCheckpoint):
             implementation,
             forget_bias,
         )
-        self.nats = MeanMetric()
+        self.training_means = WeightedMeans(("nats_per_char",))
+        self.evaluation_means = WeightedMeans(("nats_per_char",))
         self.train_state: State | None = None  # of this process's streams
         self.eval_state: State | None = None
         self.restored_state: list[Tensor] | None = None  # from a checkpoint: that of all streams
 
     def configure_optimizers(self) -> Any:
         """One optimizer for all parameters, its learning rate on the schedule."""
-        return scheduled(build_optimizer(self.optimizer, self.parameters()), self.schedule, self.trainer)
+        return self.schedule.configure(build_optimizer(self.optimizer, self.parameters()), self.trainer)
 
     # ------------------------------------------------------------------------------------------------------- training
 
@@ -107,10 +108,22 @@ class CharLanguageModel(PlainCheckpoint):
         self.train_state = detached(state)
         loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
+        self.training_means.update((loss,), targets.numel())
         if is_written(self.trainer):
-            rates = [group["lr"] for group in self.trainer.optimizers[0].param_groups]
-            self.log_dict({**per_char(loss.detach(), "train"), "train/learning_rate": rates[0]})
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            self.log_dict({"train/batch_loss": loss.detach(), "train/learning_rate": rate})
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the means over the epoch, measured while the weights moved."""
+        self.log_means(self.training_means, "train")
+
+    def on_train_start(self) -> None:
+        """Take this process's streams of a state that a checkpoint kept."""
+        if self.restored_state is not None:
+            own = [part[:, self.global_rank :: self.trainer.world_size] for part in self.restored_state]
+            self.train_state = as_state([part.contiguous().to(self.device) for part in own])
+            self.restored_state = None
 
     def carried_into(self, inputs: Tensor) -> State | None:
         """The state that the previous batch ended with; none if there was no batch.
@@ -118,10 +131,6 @@ class CharLanguageModel(PlainCheckpoint):
         Raises:
             ValueError: if it belongs to another number of streams.
         """
-        if self.restored_state is not None:
-            own = [part[:, self.global_rank :: self.trainer.world_size] for part in self.restored_state]
-            parts = [part.contiguous().to(self.device) for part in own]
-            self.train_state, self.restored_state = as_state(parts), None
         if self.train_state is not None and (found := parts_of(self.train_state)[0].shape[1]) != len(inputs):
             raise ValueError(
                 f"the checkpoint carries the state of {found} streams a process, but now there are {len(inputs)}: "
@@ -165,22 +174,23 @@ class CharLanguageModel(PlainCheckpoint):
         inputs, targets, continues = batch
         logits, self.eval_state = self.network(inputs, self.eval_state if continues and self.carry_state else None)
         total = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
-        count = (targets >= 0).sum()  # others are read, not scored
-        self.nats.update(total / count.clamp(min=1), count)
+        count = int((targets >= 0).sum())  # others are read, not scored
+        self.evaluation_means.update((total / max(1, count),), count)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the means over all of the held-out text, exact also over several processes."""
-        self.log_evaluation("val")
+        """Log the means over all of the held-out text."""
+        self.log_means(self.evaluation_means, "val")
 
     def on_test_epoch_end(self) -> None:
         """Log the means over all of the test text."""
-        self.log_evaluation("test")
+        self.log_means(self.evaluation_means, "test")
 
-    def log_evaluation(self, prefix: str) -> None:
-        """Nats, bits and perplexity a character; the next evaluation starts anew."""
-        self.log_dict(per_char(self.nats.compute(), prefix))
-        self.nats.reset()
-        self.eval_state = None
+    def log_means(self, means: WeightedMeans, prefix: str) -> None:
+        """The mean loss over all processes in nats, in bits (nats / ln 2) and as perplexity; then start afresh."""
+        nats = means.compute()["nats_per_char"]
+        metrics = {"nats_per_char": nats, "bits_per_char": nats / math.log(2), "perplexity": nats.exp()}
+        self.log_dict({f"{prefix}/{name}": value for name, value in metrics.items()}, sync_dist=True)
+        means.reset()
 
     # ----------------------------------------------------------------------------------------------------- checkpoint
 
@@ -240,19 +250,9 @@ class CharLanguageModel(PlainCheckpoint):
         """
         unknown = "".join(dict.fromkeys(character for character in text if character not in self.vocabulary))
         if unknown:
-            raise ValueError(
-                f"the prompt holds {unknown!r}, which the model has never seen; it knows {self.vocabulary!r}"
-            )
+            known = "".join(self.vocabulary)
+            raise ValueError(f"the prompt holds {unknown!r}, which the model has never seen; it knows {known!r}")
         return torch.tensor([self.vocabulary.index(character) for character in text])
-
-
-def per_char(nats: Tensor, prefix: str) -> dict[str, Tensor]:
-    """The same mean loss in nats, in bits (nats / ln 2) and as a perplexity (exp of the nats)."""
-    return {
-        f"{prefix}/nats_per_char": nats,
-        f"{prefix}/bits_per_char": nats / math.log(2),
-        f"{prefix}/perplexity": nats.exp(),
-    }
 
 
 def parts_of(state: State) -> list[Tensor]:

@@ -57,6 +57,18 @@ def write_image_folder(path, count=12, size=32, classes=(), suffix=".png"):
     return path
 
 
+def write_texts(root):
+    """Shakespeare and two novels of Dickens, in Project Gutenberg's manner, where the configs look for them."""
+    text = "".join(
+        f"{name}:\nWhat say you, {name}? I say it is the {number}th.\n\n" for number in range(60) for name in "ABC"
+    )
+    files = {"tinyshakespeare/input.txt": text, "dickens/one.txt": text, "dickens/two.txt": f"\ufeff“{text}”"}
+    for name, content in files.items():
+        (Path(root) / name).parent.mkdir(parents=True, exist_ok=True)
+        (Path(root) / name).write_text(content, encoding="utf-8")
+    return Path(root)
+
+
 def zip_folder(folder, zip_path):
     """All files below `folder`, by their names relative to it."""
     with zipfile.ZipFile(zip_path, "w") as archive:

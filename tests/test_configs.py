@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import cli
-from tests.stand_in_data import write_cifar10, write_image_folder, write_mnist
+from tests.stand_in_data import write_cifar10, write_image_folder, write_mnist, write_texts
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "configs").glob("*/*.yaml"))
@@ -34,6 +34,7 @@ def data_root(tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
     write_mnist(root)
     write_cifar10(root)
+    write_texts(root)
     write_image_folder(root / "images", count=8, size=128)
     return root
 
@@ -47,6 +48,8 @@ def few_batches(config_path, data_root):
     options += ["--samples.grid", "2", "--samples.progress_columns", "2", "--samples.interpolation_steps", "2"]
     if data != "Digits":
         options += ["--data.root", str(data_root)]
+    if data == "Text":
+        options += ["--texts.length", "20"]
     if data == "ImageFolder":
         options += ["--data.path", str(data_root / "images"), "--data.cache_dir", str(data_root / "cache")]
     return options
@@ -79,6 +82,8 @@ def test_every_config_of_the_contract_is_there():
         "wgan_gp": "mnist cifar10",
         "vae": "digits mnist_mlp mnist mnist_binary cifar10",
         "classifier": "mnist_mlp mnist_mlp_small mnist_cnn digits cifar10 mnist_judge digits_judge",
+        "text": "english dickens_gru shakespeare_report shakespeare_rnn shakespeare_lstm shakespeare_gru "
+        "shakespeare_best",
     }
     for family, names in expected.items():
         for name in names.split():

@@ -19,18 +19,27 @@ VARIATIONAL = [
     *("--model.encoder.normalization", "none", "--model.decoder.normalization", "none"),
     *("--model.likelihood", "BinarizedBernoulli", "--data.value_range", "[0.0, 1.0]"),
 ]
-OPTIONS = {"GAN": ADVERSARIAL, "WGANGP": ADVERSARIAL, "VAE": VARIATIONAL, "ImageClassifier": ["--model.l2", "1e-4"]}
+LANGUAGE = ["--model.hidden_dim", "16", "--data.chunk_length", "16", "--texts.length", "20"]
+OPTIONS = {
+    "GAN": ADVERSARIAL,
+    "WGANGP": ADVERSARIAL,
+    "VAE": VARIATIONAL,
+    "ImageClassifier": ["--model.l2", "1e-4"],
+    "CharLanguageModel": LANGUAGE,
+}
 SAME_NUMBERS = {
     "VAE": ("val/elbo", "val/kl", "val/active_units"),  # its noise in validation is that of the global batch too
     "ImageClassifier": ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "val/accuracy_3"),
+    "CharLanguageModel": ("train/nats_per_char", "val/nats_per_char", "val/bits_per_char", "val/perplexity"),
 }
 
 
 def fit(run_dir, devices, batch_size, variant):
-    args = ["fit", "--model", variant, "--data", "Digits", "--quiet", "--run_dir", str(run_dir)]
+    data = "Text" if variant == "CharLanguageModel" else "Digits"
+    args = ["fit", "--model", variant, "--data", data, "--quiet", "--run_dir", str(run_dir)]
     args += ["--trainer.accelerator", "cpu", "--trainer.devices", str(devices), "--data.batch_size", str(batch_size)]
     args += ["--trainer.max_epochs", "2", "--trainer.limit_train_batches", "6", *OPTIONS[variant]]
-    if variant != "ImageClassifier":
+    if variant in ("GAN", "WGANGP", "VAE"):
         args += ["--model.latent_dim", "8"]
     subprocess.run([sys.executable, "cli.py", *args], cwd=ROOT, check=True, timeout=180, capture_output=True)
     return torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
@@ -44,6 +53,10 @@ def test_two_processes_equal_one(tmp_path, variant):
     assert one["global_step"] == two["global_step"] == 12
     for name, weight in one["state_dict"].items():
         assert torch.allclose(weight, two["state_dict"][name], atol=1e-5), name  # Adam moves 1e-4 to 1e-3 a step
+    if variant == "CharLanguageModel":  # the state of all streams, in their order
+        for part, expected in zip(two["carried_state"], one["carried_state"], strict=True):
+            assert part.shape == expected.shape == (1, 32, 16)
+            assert torch.allclose(part, expected, atol=1e-5)
     one, two = (json.loads((tmp_path / run / "summary.json").read_text())["metrics"] for run in ("one", "two"))
     for name in SAME_NUMBERS.get(variant, ()):
         assert two[name] == pytest.approx(one[name], rel=1e-4), name

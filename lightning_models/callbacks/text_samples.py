@@ -6,13 +6,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lightning_models.language_model import CharLanguageModel
 from lightning_models.text_sampling import check_sampling
-from lightning_models.tracking import save_text, show_table
+from lightning_models.tracking import save_table, save_text
 
 COLUMNS = ["batches", "text"]
 
 
 class TextSamples(Callback):
-    """Writes samples into `samples/text-<batches>.txt`, and all of them so far as a table to W&B.
+    """Writes samples into `samples/text-<batches>.txt`, and all of them so far as a table, `samples/texts`, and to W&B.
 
     One before the training, one at the chosen interval and one at the end, always with the same seed. The training
     itself is not changed: characters are drawn from a generator of their own. Other models are left alone.
@@ -67,7 +67,7 @@ class TextSamples(Callback):
         text = pl_module.generate(self.length, self.prompt, self.temperature, self.top_k, self.top_p, self.seed)
         self.rows.append([trainer.global_step, text])
         save_text(trainer, f"text-{trainer.global_step:07d}", text)
-        show_table(trainer, "samples/texts", COLUMNS, self.rows)
+        save_table(trainer, "samples/texts", COLUMNS, self.rows)
 
     def state_dict(self) -> dict[str, Any]:
         """The samples so far: the table of a resumed run holds them all."""

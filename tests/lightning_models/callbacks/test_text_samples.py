@@ -1,0 +1,45 @@
+from types import SimpleNamespace
+
+import pytest
+
+from lightning_models.callbacks.text_samples import TextSamples
+from lightning_models.language_model import CharLanguageModel
+
+
+def trainer(folder, global_step):
+    return SimpleNamespace(
+        global_step=global_step, current_epoch=0, is_global_zero=True, default_root_dir=str(folder), loggers=[]
+    )
+
+
+def test_samples_are_written_once_a_batch_and_survive_a_resume(tmp_path):
+    model = CharLanguageModel(list("ab\n"), hidden_dim=4)
+    samples = TextSamples(length=12, prompt="ab")
+    samples.on_train_start(trainer(tmp_path, 0), model)
+    samples.on_train_epoch_end(trainer(tmp_path, 7), model)
+    samples.on_train_end(trainer(tmp_path, 7), model)
+    files = sorted((tmp_path / "samples").iterdir())
+    assert [file.name for file in files] == ["text-0000000.txt", "text-0000007.txt"]
+    assert len(files[0].read_text()) == 14
+    assert files[0].read_text().startswith("ab")
+
+    resumed = TextSamples(length=12, prompt="ab")
+    resumed.load_state_dict(samples.state_dict())
+    resumed.on_train_end(trainer(tmp_path, 9), model)
+    assert [batches for batches, _ in resumed.rows] == [0, 7, 9]
+
+
+def test_samples_at_the_start_and_the_end_alone(tmp_path):
+    model = CharLanguageModel(list("ab\n"), hidden_dim=4)
+    samples = TextSamples(length=3, every_n_epochs=0)
+    samples.on_train_epoch_end(trainer(tmp_path, 7), model)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"length": 0}, r"texts\.length is 0: expected at least 1"), ({"top_p": 2.0}, r"top-p is 2\.0")],
+)
+def test_options_out_of_their_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TextSamples(**options)

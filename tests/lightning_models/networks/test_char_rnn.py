@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from lightning_models.networks.char_rnn import CharRNN
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        # the networks of report 1, over the 100 characters of string.printable
+        ({"cell": "rnn", "hidden_dim": 100}, 40_300),
+        ({"cell": "gru", "hidden_dim": 100}, 80_700),
+        ({"cell": "lstm", "hidden_dim": 100}, 100_900),
+        ({"cell": "lstm", "hidden_dim": 150}, 211_300),
+        ({"cell": "lstm", "hidden_dim": 150, "implementation": "scratch"}, 211_300),
+        ({"cell": "lstm", "hidden_dim": 150, "tie_weights": True}, 196_300),  # 100 x 150 fewer
+        ({"cell": "lstm", "hidden_dim": 150, "embedding_dim": 20}, 211_300 - 130 * (100 + 600)),
+    ],
+)
+def test_parameter_counts(options, expected):
+    assert sum(p.numel() for p in CharRNN(100, **options).parameters()) == expected
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("implementation", ["torch", "scratch"])
+def test_a_text_in_pieces_with_carried_state_is_the_text_at_once(cell, implementation):
+    network = CharRNN(11, cell, num_layers=2, hidden_dim=8, implementation=implementation)
+    tokens = torch.randint(11, (3, 20))
+    at_once, last = network(tokens)
+    pieces, state = [], None
+    for piece in tokens.split([7, 1, 12], dim=1):
+        logits, state = network(piece, state)
+        pieces.append(logits)
+    assert torch.allclose(torch.cat(pieces, dim=1), at_once, atol=1e-6)
+    for part, expected in zip(state if cell == "lstm" else [state], last if cell == "lstm" else [last], strict=True):
+        assert torch.allclose(part, expected, atol=1e-6)
+        assert part.shape == (2, 3, 8)
+    forgotten, _ = network(tokens[:, 7:])
+    assert not torch.allclose(forgotten, at_once[:, 7:], atol=1e-3)
+
+
+def test_tied_weights_are_one_and_need_one_width():
+    network = CharRNN(11, hidden_dim=8, tie_weights=True)
+    assert network.head.weight is network.embedding.weight
+    with pytest.raises(ValueError, match=r"as wide as the hidden state, found 4 and 8: leave model\.embedding_dim out"):
+        CharRNN(11, hidden_dim=8, embedding_dim=4, tie_weights=True)
+
+
+def test_dropout_works_in_training_alone():
+    network = CharRNN(11, hidden_dim=8, dropout=0.5)
+    tokens = torch.randint(11, (3, 20))
+    assert not torch.equal(network(tokens)[0], network(tokens)[0])
+    network.eval()
+    assert torch.equal(network(tokens)[0], network(tokens)[0])
