@@ -114,8 +114,8 @@ class Text(LightningDataModule):
         if missing:
             raise ValueError(
                 f"the text holds {missing[:20]!r}, {len(missing)} of its characters in all, which the vocabulary of "
-                f"{len(self.given_vocabulary)} characters lacks (with a checkpoint it is that of the text it has learned "
-                "from): use such a text, or try --data.normalisation ascii"
+                f"{len(self.given_vocabulary)} characters lacks: a checkpoint knows those of its own text alone; "
+                "use such a text, or try --data.normalisation ascii"
             )
         return list(self.given_vocabulary)
 

@@ -60,9 +60,11 @@ def test_a_run_keeps_numbers_samples_and_its_vocabulary(run):
         assert metrics[f"val/{name}"] > 0
         assert metrics[f"train/{name}"] > 0
     assert sorted(path.name for path in (run / "samples").iterdir()) == [
+        "learning_curves.png",
         "text-0000000.txt",
         "text-0000075.txt",
         "text-0000150.txt",
+        "texts.csv",
     ]
     assert (run / "checkpoints" / "best.ckpt").exists()
     checkpoint = torch.load(last(run), weights_only=True)

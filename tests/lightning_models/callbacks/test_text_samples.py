@@ -1,3 +1,4 @@
+import csv
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ def test_samples_are_written_once_a_batch_and_survive_a_resume(tmp_path):
     samples.on_train_start(trainer(tmp_path, 0), model)
     samples.on_train_epoch_end(trainer(tmp_path, 7), model)
     samples.on_train_end(trainer(tmp_path, 7), model)
-    files = sorted((tmp_path / "samples").iterdir())
+    files = sorted((tmp_path / "samples").glob("*.txt"))
     assert [file.name for file in files] == ["text-0000000.txt", "text-0000007.txt"]
     assert len(files[0].read_text()) == 14
     assert files[0].read_text().startswith("ab")
@@ -26,7 +27,11 @@ def test_samples_are_written_once_a_batch_and_survive_a_resume(tmp_path):
     resumed = TextSamples(length=12, prompt="ab")
     resumed.load_state_dict(samples.state_dict())
     resumed.on_train_end(trainer(tmp_path, 9), model)
-    assert [batches for batches, _ in resumed.rows] == [0, 7, 9]
+    with (tmp_path / "samples" / "texts.csv").open(newline="") as table:
+        rows = list(csv.reader(table))
+    assert rows[0] == ["batches", "text"]
+    assert [int(batches) for batches, _ in rows[1:]] == [0, 7, 9]
+    assert rows[1][1] == files[0].read_text()
 
 
 def test_samples_at_the_start_and_the_end_alone(tmp_path):
