@@ -22,7 +22,17 @@ from lightning_models.sequence_classifier import SequenceClassifier
 from lightning_models.vae import VAE
 
 MODELS = (GAN, LSGAN, WGAN, WGANGP, VAE, ImageClassifier, SequenceClassifier, CharLanguageModel)
-DATA = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder, Palindromes, Names, Languages, Text)
+IMAGES = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder)
+SEQUENCES = (Palindromes, Names, Languages)
+TEXTS = (Text,)
+DATA = (*IMAGES, *SEQUENCES, *TEXTS)
+LEARNS_FROM = {  # which of these data a model of a family takes
+    GAN: IMAGES,
+    VAE: IMAGES,
+    ImageClassifier: IMAGES,
+    SequenceClassifier: SEQUENCES,
+    CharLanguageModel: TEXTS,
+}
 INJECTED = {
     "generator": networks.Generator,
     "discriminator": networks.Discriminator,

@@ -1,6 +1,7 @@
 """fit, validate, test and predict: LightningCLI with run folders, tracking and pictures."""
 
 import csv
+import importlib
 import logging
 import shutil
 import sys
@@ -106,6 +107,7 @@ class ProjectCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Check the folder and the checkpoint before anything expensive, and settle the folder's name."""
         options, command = self.options, self.subcommand
+        check_pair(imported(options.model.class_path), imported(options.data.class_path))
         if options.ckpt_path is not None:
             check_checkpoint(options.ckpt_path, options.model.class_path)
             self.take_from_checkpoint()
@@ -252,6 +254,21 @@ class ProjectCLI(LightningCLI):
             print(f"summary      {Path(self.options.run_dir) / 'summary.json'}")
 
     after_test = after_validate
+
+
+def imported(class_path: str) -> type:
+    """The class of that full name, which the parser has found already."""
+    module_name, _, class_name = class_path.rpartition(".")
+    found: type = getattr(importlib.import_module(module_name), class_name)
+    return found
+
+
+def check_pair(model: type, data: type) -> None:
+    """Raise a UserError if the model cannot learn from this project's data of that kind; others' are not known."""
+    for family, kinds in registry.LEARNS_FROM.items():
+        if issubclass(model, family) and issubclass(data, registry.DATA) and not issubclass(data, kinds):
+            fitting = ", ".join(kind.__name__ for kind in kinds)
+            raise UserError(f"a {model.__name__} cannot learn from {data.__name__}: choose --data {fitting}")
 
 
 def is_first_process() -> bool:

@@ -27,6 +27,11 @@ def complaint(capsys, *args):
         (["--model", "GAN", "--data", "Digit"], "--data Digit: there is no such class; did you mean Digits?"),
         (["--model", "GAN"], "--data is missing: choose one of Digits, MNIST, "),
         (["--model.latent_dim", "3"], "--model.latent_dim needs a class before it: --model is missing"),
+        (["--model", "WGAN", "--data", "Text"], "a WGAN cannot learn from Text: choose --data Digits, MNIST, "),
+        (
+            ["--model", "CharLanguageModel", "--data", "Names"],
+            "a CharLanguageModel cannot learn from Names: ",
+        ),
         (["--model", "GAN", "--data", "ImageFolder"], "--data.path is missing: the folder or .zip of images"),
     ],
 )
