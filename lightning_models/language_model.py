@@ -19,7 +19,7 @@ from lightning_models.networks.recurrent import Cell, Implementation
 from lightning_models.optimizers import build_optimizer
 from lightning_models.plain_checkpoint import PlainCheckpoint
 from lightning_models.schedules import Schedule
-from lightning_models.text_sampling import check_sampling, draw, sampling_distribution
+from lightning_models.text_sampling import check_sampling, draw, quick_single_steps, sampling_distribution
 
 TextBatch = tuple[Tensor, Tensor, bool]  # inputs and targets, (sequences, characters) int64, and whether they continue
 
@@ -233,7 +233,7 @@ class CharLanguageModel(PlainCheckpoint):
         indices = self.indices(prompt or ("\n" if "\n" in self.vocabulary else self.vocabulary[0]))
         generator = torch.Generator().manual_seed(seed)
         drawn = []
-        with evaluating(self.network):
+        with evaluating(self.network), quick_single_steps():
             logits, state = self.network(indices.unsqueeze(0).to(self.device))
             for _ in range(length):
                 probabilities = sampling_distribution(logits[0, -1].cpu(), temperature, top_k, top_p)

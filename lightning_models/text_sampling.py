@@ -1,5 +1,9 @@
 """From logits to the distribution that the next character is drawn from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -47,3 +51,18 @@ def sampling_distribution(
 def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
     """An index (1,) from `probabilities` (characters,)."""
     return torch.multinomial(probabilities, 1, generator=generator)
+
+
+@contextmanager
+def quick_single_steps() -> Iterator[None]:
+    """PyTorch's plain kernels on the CPU inside: oneDNN packs an LSTM's weights anew at every call.
+
+    One character at a time, that makes sampling 2.5 times as slow with one layer of 150, 4 times with two of 384.
+    """
+    backend: Any = torch.backends.mkldnn
+    was_enabled = backend.enabled
+    backend.enabled = False
+    try:
+        yield
+    finally:
+        backend.enabled = was_enabled

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lightning_models.text_sampling import sampling_distribution
+from lightning_models.text_sampling import quick_single_steps, sampling_distribution
 
 LOGITS = torch.tensor([0.5, 0.2, 0.2, 0.1]).log()
 
@@ -30,6 +30,20 @@ def test_distributions(options, probabilities):
 def test_a_tiny_temperature_takes_the_likeliest_and_a_huge_one_takes_any():
     assert sampling_distribution(LOGITS, temperature=1e-3).tolist() == pytest.approx([1, 0, 0, 0])
     assert sampling_distribution(LOGITS, temperature=1e4).tolist() == pytest.approx([0.25] * 4, abs=1e-3)
+
+
+def test_kernels_are_as_they_were_after_single_steps():
+    before, inside = torch.backends.mkldnn.enabled, []
+
+    def interrupted():
+        with quick_single_steps():
+            inside.append(torch.backends.mkldnn.enabled)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert inside == [False]
+    assert torch.backends.mkldnn.enabled == before
 
 
 @pytest.mark.parametrize(

@@ -63,3 +63,18 @@ def test_an_offline_run_holds_losses_images_and_the_config(tmp_path):
         assert expected in text
     images = list((folder / "files" / "media" / "images" / "samples").glob("*.png"))
     assert len([image for image in images if image.name.startswith("grid")]) == 3  # start, half-way, end
+
+
+@pytest.mark.slow
+def test_an_offline_run_holds_the_texts_of_a_language_model_as_a_table(tmp_path):
+    run_dir = tmp_path / "run"
+    args = ["fit", "--model", "CharLanguageModel", "--data", "Text", "--quiet", "--run_dir", str(run_dir)]
+    args += ["--wandb.mode", "offline", "--trainer.accelerator", "cpu", "--trainer.max_epochs", "2"]
+    args += ["--trainer.limit_train_batches", "4", "--trainer.log_every_n_steps", "2", "--texts.length", "50"]
+    subprocess.run([sys.executable, "cli.py", *args], cwd=ROOT, capture_output=True, text=True, check=True)
+    tables = run_dir.glob("wandb/offline-run-*/files/media/table/samples/texts_*.table.json")
+    longest = max((json.loads(path.read_text()) for path in tables), key=lambda table: len(table["data"]))
+    assert longest["columns"] == ["batches", "text"]
+    assert [batches for batches, _ in longest["data"]] == ["0", "4", "8"]
+    written = sorted((run_dir / "samples").glob("text-*.txt"))
+    assert [text for _, text in longest["data"]] == [path.read_text() for path in written]
