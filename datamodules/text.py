@@ -159,6 +159,8 @@ class Text(LightningDataModule):
         """The whole test text."""
         if self.test_fraction == 0:
             return self.val_dataloader()
+        if len(self.test_tokens) == 0:
+            raise ValueError(f"data.test_fraction {self.test_fraction} of so short a text is nothing: use a larger one")
         return HeldOutText(self.test_tokens, self.test_context)
 
     def state_dict(self) -> dict[str, int]:

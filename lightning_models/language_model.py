@@ -101,6 +101,13 @@ class CharLanguageModel(PlainCheckpoint):
 
     # ------------------------------------------------------------------------------------------------------- training
 
+    def on_train_start(self) -> None:
+        """Take this process's streams of a state that a checkpoint kept."""
+        if self.restored_state is not None:
+            own = [part[:, self.global_rank :: self.trainer.world_size] for part in self.restored_state]
+            self.train_state = as_state([part.contiguous().to(self.device) for part in own])
+            self.restored_state = None
+
     def training_step(self, batch: TextBatch, batch_idx: int) -> Tensor:
         """The cross-entropy of the next characters."""
         inputs, targets, continues = batch
@@ -114,17 +121,6 @@ class CharLanguageModel(PlainCheckpoint):
             self.log_dict({"train/batch_loss": loss.detach(), "train/learning_rate": rate})
         return loss
 
-    def on_train_epoch_end(self) -> None:
-        """Log the means over the epoch, measured while the weights moved."""
-        self.log_means(self.training_means, "train")
-
-    def on_train_start(self) -> None:
-        """Take this process's streams of a state that a checkpoint kept."""
-        if self.restored_state is not None:
-            own = [part[:, self.global_rank :: self.trainer.world_size] for part in self.restored_state]
-            self.train_state = as_state([part.contiguous().to(self.device) for part in own])
-            self.restored_state = None
-
     def carried_into(self, inputs: Tensor) -> State | None:
         """The state that the previous batch ended with; none if there was no batch.
 
@@ -137,6 +133,10 @@ class CharLanguageModel(PlainCheckpoint):
                 "resume with the same batch_size and number of processes"
             )
         return self.train_state
+
+    def on_train_epoch_end(self) -> None:
+        """Log the means over the epoch, measured while the weights moved."""
+        self.log_means(self.training_means, "train")
 
     def configure_gradient_clipping(
         self,
@@ -201,8 +201,9 @@ class CharLanguageModel(PlainCheckpoint):
             return
         parts = parts_of(self.train_state)
         if self.trainer.world_size > 1:  # process r has the streams r, r + world_size, ...
-            gathered = [self.trainer.strategy.all_gather(part) for part in parts]
-            parts = [part.permute(1, 2, 0, 3).flatten(1, 2) for part in gathered]  # (processes, layers, streams, dim)
+            # not every backend gathers bfloat16; (processes, layers, streams, hidden_dim)
+            gathered = [self.trainer.strategy.all_gather(part.float()).to(part.dtype) for part in parts]
+            parts = [part.permute(1, 2, 0, 3).flatten(1, 2) for part in gathered]
         checkpoint["carried_state"] = [part.cpu() for part in parts]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -266,5 +267,5 @@ def as_state(parts: list[Tensor]) -> State:
 
 
 def detached(state: State) -> State:
-    """`state` without its history, in float32 if it is shorter: what a checkpoint keeps is then what goes on."""
-    return as_state([part.detach().float() if part.itemsize < 4 else part.detach() for part in parts_of(state)])
+    """`state` without its history."""
+    return as_state([part.detach() for part in parts_of(state)])
