@@ -8,28 +8,33 @@ from pathlib import Path
 from typing import Literal
 
 from datamodules.data_root import data_root
+from datamodules.downloads import fetch_file
 from datamodules.gutenberg import without_gutenberg
 from datamodules.text_files import read_text
 from datamodules.vocabulary import fold_to_ascii
 
 Normalisation = Literal["none", "nfc", "ascii"]
+SOURCES = {  # of texts that can be fetched, by the path that they are asked for with
+    "tinyshakespeare/input.txt": "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+}
 
 
-def find_text_files(paths: list[str], root: str | None) -> list[Path]:
+def find_text_files(paths: list[str], root: str | None, download: bool = False) -> list[Path]:
     """The files that `paths` name: files, folders (every .txt below them) and patterns such as `novels/*.txt`.
 
     Each is looked for from the current folder and then from the data root; what several of them name is taken once.
+    With `download` one of the SOURCES that is in neither is fetched into the data root.
 
     Raises:
-        FileNotFoundError: for a path that names nothing; it says what was looked at.
+        FileNotFoundError: for a path that names nothing; it says what was looked at, and why it could not be fetched.
     """
     found: list[Path] = []
     for path in paths:
-        found += _files_at(path, [Path(path).expanduser(), data_root(root) / path])
+        found += _files_at(path, [Path(path).expanduser(), data_root(root) / path], SOURCES.get(path), download)
     return list(dict.fromkeys(found))
 
 
-def _files_at(path: str, candidates: list[Path]) -> list[Path]:
+def _files_at(path: str, candidates: list[Path], source: str | None, download: bool) -> list[Path]:
     for candidate in candidates:
         if candidate.is_dir():
             files = sorted(file for file in candidate.rglob("*.txt") if file.is_file())
@@ -45,7 +50,17 @@ def _files_at(path: str, candidates: list[Path]) -> list[Path]:
     siblings = [name for candidate in candidates if candidate.parent.is_dir() for name in os.listdir(candidate.parent)]
     nearest = difflib.get_close_matches(Path(path).name, siblings, n=1)
     hint = f"did you mean '{nearest[0]}'?" if nearest else "put it there, or name others with --data.path"
-    raise FileNotFoundError(f"there is no text at {looked_at}: {hint}")
+    if source is None:
+        raise FileNotFoundError(f"there is no text at {looked_at}: {hint}")
+    reason = "--data.download is false"
+    if download:
+        try:
+            fetch_file(source, candidates[-1])
+        except OSError as error:
+            reason = str(error)
+        else:
+            return [candidates[-1].absolute()]
+    raise FileNotFoundError(f"there is no text at {looked_at}, and it was not fetched from {source} ({reason}): {hint}")
 
 
 def read_book(path: Path, normalisation: Normalisation = "nfc") -> str:

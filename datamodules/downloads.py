@@ -1,9 +1,11 @@
-"""Data sets fetched by torchvision; nothing half-written is ever left in the data folder."""
+"""Data sets fetched by torchvision or from a URL; nothing half-written is ever left in the data folder."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.request import urlopen
 
 import torchvision
 
@@ -26,6 +28,20 @@ def fetch(data_set: str, root: Path, wanted: Iterable[str]) -> None:
         for name in wanted:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(Path(folder) / name, root / name)
+
+
+def fetch_file(url: str, path: Path) -> None:
+    """Fetch the file at `url` beside its place, then move it to `path`.
+
+    Raises:
+        OSError: without a connection, if there is no such file, or if `path` cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
+        part = Path(folder) / path.name
+        with urlopen(url, timeout=30) as source, part.open("wb") as file:
+            shutil.copyfileobj(source, file)
+        os.replace(part, path)
 
 
 def missing_data(data_set: str, looked_at: str, wanted: str, folder: str, reason: str) -> FileNotFoundError:

@@ -34,6 +34,7 @@ class Text(LightningDataModule):
         self,
         path: str | list[str] | None = None,
         root: str | None = None,
+        download: bool = True,
         batches: Batches = "streams",
         batch_size: int = 32,
         chunk_length: int = 64,
@@ -49,6 +50,7 @@ class Text(LightningDataModule):
             path: Text files, folders of .txt files, or patterns such as "novels/*.txt"; one or a list of them, looked
                 for here and then in the data root. By default the embedded English.
             root: Folder of the data sets; by default $DATA_ROOT, else `data`.
+            download: Fetch tinyshakespeare (1 MB) if it is asked for and not there.
             batches: "streams": contiguous, each batch goes on where the last one ended, for a state that is carried;
                 "chunks": from random places, each read with a fresh state.
             batch_size: Streams or chunks in a batch of each process.
@@ -75,6 +77,7 @@ class Text(LightningDataModule):
             raise ValueError(f"val_fraction {val_fraction} and test_fraction {test_fraction} leave nothing to train on")
         self.paths = [path] if isinstance(path, str) else path
         self.root = root
+        self.download = download
         self.batches = batches
         self.batch_size = batch_size
         self.chunk_length = chunk_length
@@ -97,7 +100,7 @@ class Text(LightningDataModule):
         """
         if self.paths is None:
             return [normalised("\n".join(topics.values()), self.normalisation)]
-        files = find_text_files(self.paths, self.root)
+        files = find_text_files(self.paths, self.root, self.download)
         return [read_book(file, self.normalisation) for file in files]
 
     @cached_property

@@ -37,6 +37,19 @@ def test_what_is_not_there_is_named_with_the_nearest_name(library):
         find_text_files(["empty"], None)
 
 
+def test_a_known_text_is_fetched_into_the_data_root(library, monkeypatch):
+    url = (library / "novels" / "b.txt").as_uri()
+    monkeypatch.setattr("datamodules.corpus.SOURCES", {"known/text.txt": url, "known/gone.txt": f"{url}.gone"})
+    with pytest.raises(FileNotFoundError, match=r"fetched from file:.*b\.txt \(--data\.download is false\)"):
+        find_text_files(["known/text.txt"], None)
+    fetched = library / "root" / "known" / "text.txt"
+    assert find_text_files(["known/text.txt"], None, download=True) == [fetched]
+    assert fetched.read_text() == "novels/b.txt"
+    with pytest.raises(FileNotFoundError, match=r"no text at .*gone\.txt, and it was not fetched from .*\.gone"):
+        find_text_files(["known/gone.txt"], None, download=True)
+    assert [path.name for path in fetched.parent.iterdir()] == ["text.txt"]
+
+
 @pytest.mark.parametrize("content", ["\ufeffone\r\ntwo\r\n".encode(), b"one\ntwo\n", b"one\rtwo\r"])
 def test_byte_order_marks_and_line_ends(tmp_path, content):
     (tmp_path / "a.txt").write_bytes(content)
