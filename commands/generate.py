@@ -2,24 +2,17 @@
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
 from commands.checkpoints import load_model
 from commands.errors import UserError
+from commands.usage_parser import Parser
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.pictures import to_picture
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse that raises this project's error, so that all commands speak alike."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (`python cli.py {self.prog.split()[-1]} --help` lists the options)")
-
-
 def parse(command: str, options: list[str]) -> argparse.Namespace:
     """The options of `sample` or `interpolate`."""
-    parser = _Parser(prog=f"cli.py {command}", description=f"{command} from a checkpoint", allow_abbrev=False)
+    parser = Parser(prog=f"cli.py {command}", description=f"{command} from a checkpoint")
     parser.add_argument("--ckpt_path", required=True, help="a checkpoint, such as RUN/checkpoints/last.ckpt")
     parser.add_argument("--seed", type=int, default=0, help="of the latent vectors; the same seed, the same picture")
     if command == "sample":
