@@ -158,12 +158,12 @@ def without_outliers(values: list[float]) -> tuple[float, float]:
     return full
 
 
-def against_options(collection: Collection, settings: list[Setting]) -> list[Chart]:
+def against_options(collection: Collection, settings: list[Setting], shades: list[str]) -> list[Chart]:
     """The plots that a study asks for, and a heat map for each pair of numeric options that forms a grid."""
     metrics = {metric.name: metric for metric in collection.metrics}
     charts, mapped = [], set()
     for plot in collection.plots:
-        chart = against_option(plot, collection, settings)
+        chart = against_option(plot, collection, settings, shades)
         if chart is not None:
             charts.append(chart)
         pair = tuple(collection.options)
@@ -175,7 +175,7 @@ def against_options(collection: Collection, settings: list[Setting]) -> list[Cha
     return charts
 
 
-def against_option(plot: Plot, collection: Collection, settings: list[Setting]) -> Chart | None:
+def against_option(plot: Plot, collection: Collection, settings: list[Setting], shades: list[str]) -> Chart | None:
     """A metric against an option: a point a run, a line through the means; a line for each value of a second option."""
     points = [
         (setting, run, run.settings.get(plot.option), run.metrics[plot.metric])
@@ -197,7 +197,7 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting]) 
         place = seconds.index(second) if by_second else 0
         if by_second and all(is_number(value) for value in seconds):
             return on_scale(place / (len(seconds) - 1))
-        return NAMED[place]
+        return NAMED[place] if by_second else GREY
 
     def x(value: Value) -> Value:
         return value if numeric else html.escape(show(value))
@@ -223,7 +223,12 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting]) 
             y=[metric for *_, metric in mine],
             mode="markers",
             text=[html.escape(run_label(setting, run)) for setting, run, _, _ in mine],
-            marker={"color": colour(second), "size": 8, "opacity": 0.7, "line": {"width": 0}},
+            marker={
+                "color": [colour(second) if by_second else shades[setting.number] for setting, *_ in mine],
+                "size": 8,
+                "opacity": 0.7,
+                "line": {"width": 0},
+            },
             hovertemplate="%{text}<br>%{y:.4g}<extra></extra>",
             showlegend=False,
         )

@@ -1,7 +1,7 @@
 """The page: what `collect` found, arranged in sections and rendered."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,7 @@ from studies.report.runs import Artifact, Run
 from studies.report.table import (
     Setting,
     best,
+    decimals,
     group,
     is_number,
     ranking,
@@ -115,8 +116,12 @@ def render(collection: Collection) -> str:
         shades=shades,
         names=short_names(collection.options),
         best={metric.name: best(settings, metric) for metric in collection.metrics},
+        places={
+            metric.name: decimals([found for setting in settings if (found := setting.spread(metric.name))])
+            for metric in collection.metrics
+        },
         recorded=[m for m in collection.metrics if any(m.name in run.metrics for run in collection.runs)],
-        effects=charts.against_options(collection, settings),
+        effects=charts.against_options(collection, settings, shades),
         curves=main,
         other_curves=others,
         matrices=album.matrices(),
@@ -169,28 +174,37 @@ class Album:
         """The pictures called `name`, rows = time, columns = settings."""
         columns = []
         for setting, run in zip(self.settings, self.runs, strict=True):
-            series = sorted((p for p in run.pictures if p.name == name and p.batch is not None), key=lambda p: p.path)
+            series = {p.batch: p for p in run.pictures if p.name == name and p.batch is not None}
             if series:
                 columns.append((setting, series))
-        aligned = len({tuple(p.batch for p in series) for _, series in columns}) == 1
-        picked = [(setting, spaced(series, MOST_TIMES)) for setting, series in columns]
+        batches = sorted(max((series for _, series in columns), key=len))
+        times = spaced(batches, MOST_TIMES)
         if self.single:
-            [(setting, series)] = picked
-            cells = [self.cell(setting, artifact, "") for artifact in series]
-            return [Matrix([f"batch {artifact.batch:,}" for artifact in series], [("", list(cells))])]
+            [(setting, series)] = columns
+            cells: list[Cell | None] = [self.cell(setting, series[batch], "") for batch in times]
+            return [Matrix([f"batch {batch:,}" for batch in times], [("", cells)])]
+        aligned = all(series.keys() <= set(batches) for _, series in columns)
         matrices = []
-        for start in range(0, len(picked), MATRIX_COLUMNS):
-            block = picked[start : start + MATRIX_COLUMNS]
-            rows: list[tuple[str, list[Cell | None]]] = []
-            for place in range(max(len(series) for _, series in block)):
-                cells_of_row: list[Cell | None] = []
-                for setting, series in block:
-                    caption = "" if aligned or place >= len(series) else f"batch {series[place].batch:,}"
-                    cells_of_row.append(self.cell(setting, series[place], caption) if place < len(series) else None)
-                label = f"batch {block[0][1][place].batch:,}" if aligned else f"{place + 1}"
-                rows.append((label, cells_of_row))
+        for start in range(0, len(columns), MATRIX_COLUMNS):
+            block = columns[start : start + MATRIX_COLUMNS]
+            if aligned:
+                rows = [
+                    (f"batch {t:,}", [self.cell(s, own[t], "") if t in own else None for s, own in block])
+                    for t in times
+                ]
+            else:  # runs of different lengths: by the part of their own training
+                parts = [place / max(1, len(times) - 1) for place in range(len(times))]
+                rows = [
+                    (f"{part:.0%}", [self.at_part(setting, series, part) for setting, series in block])
+                    for part in parts
+                ]
             matrices.append(Matrix([setting.label for setting, _ in block], rows))
         return matrices
+
+    def at_part(self, setting: Setting, series: dict[int, Artifact], part: float) -> Cell:
+        """The picture of `series` nearest to a part, 0 to 1, of its last batch; the caption says which it is."""
+        batch = min(series, key=lambda batch: abs(batch - part * max(series)))
+        return self.cell(setting, series[batch], f"batch {batch:,}")
 
     def galleries(self) -> list[Gallery]:
         """The pictures that are made once."""
@@ -216,11 +230,11 @@ def heading(name: str) -> str:
     return HEADINGS.get(name, name.replace("_", " ").capitalize())
 
 
-def spaced(series: Sequence[Artifact], most: int) -> list[Artifact]:
-    """At most so many of a series, evenly spaced, the first and the last among them."""
-    if len(series) <= most:
-        return list(series)
-    return [series[round(place * (len(series) - 1) / (most - 1))] for place in range(most)]
+def spaced(batches: list[int], most: int) -> list[int]:
+    """At most so many of them, evenly spaced, the first and the last among them."""
+    if len(batches) <= most:
+        return batches
+    return [batches[round(place * (len(batches) - 1) / (most - 1))] for place in range(most)]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 
 from studies.report.collect import Collection, Metric
 from studies.report.runs import Run, State, Value
 
 MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def group(collection: Collection) -> list[Setting]:
     settings = []
     for number, (values, runs) in enumerate(ordered):
         by_option = dict(zip(collection.options, values, strict=True))
-        label = ", ".join(f"{names[option]} {show(value)}" for option, value in by_option.items())
+        label = ", ".join(f"{names[option]}{NO_BREAK}{show(value)}" for option, value in by_option.items())
         settings.append(Setting(number, by_option, label or collection.title, runs))
     return settings
 
@@ -150,12 +151,21 @@ def show_number(value: float, digits: int = 4) -> str:
     return text.replace("-", MINUS)
 
 
-def show_spread(found: Spread) -> str:
-    """`12.34 ± 0.56`: the deviation with two significant digits, the mean to the same decimal."""
-    if not found.deviation or not 1e-4 <= abs(found.deviation) < 1e6:
-        return show_number(found.mean) + (" ± 0" if found.deviation == 0 else "")
-    decimals = max(0, 1 - math.floor(math.log10(found.deviation)))
-    return f"{found.mean:,.{decimals}f} ± {found.deviation:,.{decimals}f}".replace("-", MINUS)
+def decimals(spreads: list[Spread]) -> int:
+    """The decimals of a column: two significant digits of the usual deviation, else four of the usual value."""
+    deviations = [abs(found.deviation) for found in spreads if found.deviation]
+    sizes = deviations or [abs(found.mean) for found in spreads if math.isfinite(found.mean) and found.mean]
+    if not sizes:
+        return 0
+    return min(8, max(0, (1 if deviations else 3) - math.floor(math.log10(median(sizes)))))
+
+
+def show_spread(found: Spread, places: int) -> str:
+    """`12.34 ± 0.56`, with so many decimals; a mean that would fill the column is shown as 1.2e+09."""
+    if not math.isfinite(found.mean) or abs(found.mean) >= 1e7:
+        return show_number(found.mean, 2)
+    spread = "" if found.deviation is None else f" ± {found.deviation:,.{places}f}"
+    return f"{found.mean:,.{places}f}{spread}".replace("-", MINUS)
 
 
 def show_duration(seconds: float) -> str:

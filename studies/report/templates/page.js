@@ -29,7 +29,7 @@
     Plotly.newPlot(plot, plot.figure.data, layout(plot.figure), config);
   }
   const visible = () => all(".plot").filter((plot) => plot.offsetParent !== null);
-  const repaint = () => drawn.forEach((plot) => Plotly.react(plot, plot.data, layout(plot.figure), config));
+  const repaint = (size = {}) => drawn.forEach((plot) => Plotly.react(plot, plot.data, { ...layout(plot.figure), ...size }, config));
   visible().forEach(draw);
   all("details").forEach((details) => details.addEventListener("toggle", () => { visible().forEach(draw); applyLegend(); }));
 
@@ -62,10 +62,20 @@
     store.set(root.dataset.theme);
     repaint();
   });
-  system.addEventListener("change", repaint);
+  system.addEventListener("change", () => repaint());
 
   // On paper: light, and as wide as the page.
-  matchMedia("print").addEventListener("change", () => { repaint(); drawn.forEach((plot) => Plotly.Plots.resize(plot)); });
+  const paperWidth = 330;  // CSS pixels of one of two columns on A4 and on letter paper
+  let before;
+  addEventListener("beforeprint", () => {
+    before = root.dataset.theme;
+    root.dataset.theme = "light";
+    repaint({ width: paperWidth });
+  });
+  addEventListener("afterprint", () => {
+    if (before) root.dataset.theme = before; else delete root.dataset.theme;
+    repaint();
+  });
 
   // Tables: a click on a heading sorts, a second one the other way round; empty cells stay last.
   const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
