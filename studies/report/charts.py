@@ -10,7 +10,7 @@ from statistics import mean
 import numpy as np
 import plotly.graph_objects as go
 
-from studies.report.collect import Collection, Metric, Plot, finite
+from studies.report.collect import Collection, Metric, Plot, finite, is_result
 from studies.report.runs import Curve, Run, Value
 from studies.report.table import Setting, is_number, order, ranking, short_names, show, spread
 
@@ -24,12 +24,13 @@ FEWEST_POINTS, MOST_POINTS = 120, 1000  # of a curve
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure as plotly's JSON, what it shows, and its height in CSS pixels."""
+    """A figure as plotly's JSON, what it shows, its height in CSS pixels; `flat` where it is a constant or a speed."""
 
     title: str
     figure: str
     note: str
     height: int
+    flat: bool = False
 
 
 def colours(settings: list[Setting], collection: Collection) -> list[str]:
@@ -55,10 +56,10 @@ def on_scale(position: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * (place - low)):02x}" for a, b in pairs)
 
 
-def finished(figure: go.Figure, title: str, note: str, height: int = 300) -> Chart:
+def finished(figure: go.Figure, title: str, note: str, height: int = 300, flat: bool = False) -> Chart:
     """A chart of `figure`; fonts and colours of axes follow the page's theme and are set there."""
     figure.update_layout(template="none", showlegend=False, hovermode="closest", dragmode="zoom")
-    return Chart(title, figure.to_json(), note, height)
+    return Chart(title, figure.to_json(), note, height, flat)
 
 
 def learning_curves(settings: list[Setting], shades: list[str]) -> dict[str, Chart]:
@@ -106,7 +107,8 @@ def curves_of(name: str, settings: list[Setting], shades: list[str]) -> Chart:
     if (low, high) != (min(drawn, default=0), max(drawn, default=0)):
         figure.update_yaxes(range=[low, high])
         notes.append("The largest outliers lie outside; a double click shows all.")
-    return finished(figure, name, " ".join(notes))
+    flat = len(set(drawn)) < 2 or not is_result(name)
+    return finished(figure, name, " ".join(notes), flat=flat)
 
 
 def run_label(setting: Setting, run: Run) -> str:

@@ -17,6 +17,7 @@ DEEPEST = 4  # folders below the given one in which runs are looked for: runs/<f
 
 LOWER_IS_BETTER = ("fid", "kid", "loss", "nll", "reconstruction", "perplexity", "nats", "bits", "error")
 HIGHER_IS_BETTER = ("accuracy", "f1", "precision", "recall", "density", "coverage", "modes", "elbo")
+NO_RESULTS = ("second", "norm", "weight")  # samples_per_second, gradient_norm, kl_weight
 NOT_COMPARED = ("config", "run_dir", "seed_everything", "ckpt_path", "quiet", "data.root", "data.num_workers")
 COMPARED = ("model", "data", "trainer")
 
@@ -78,7 +79,9 @@ def read_single_run(folder: Path) -> Collection:
     """One run."""
     notes: list[str] = []
     run = read_run(folder, folder.resolve().name, notes)
-    return Collection("run", run.name, [run], metrics=main_metrics([run]), notes=notes)
+    data = run.settings.get("data")
+    title = f"{run.model} on {data}" if run.model and data else run.name
+    return Collection("run", title, [run], metrics=main_metrics([run]), notes=notes)
 
 
 def read_runs(folder: Path) -> Collection:
@@ -127,12 +130,17 @@ def spans_decades(runs: list[Run], option: str) -> bool:
 
 def main_metrics(runs: list[Run]) -> list[Metric]:
     """Measurements on test or validation data where there are any, else what training ended with."""
-    names = sorted({name for run in runs for name in run.metrics})
+    names = sorted({name for run in runs for name in run.metrics if is_result(name)})
     for part in ("test/", "val/", ""):
         chosen = [Metric(name, direction_of(name)) for name in names if name.startswith(part)]
         if chosen:
             return sorted(chosen, key=lambda metric: metric.direction is None)
     return []
+
+
+def is_result(metric: str) -> bool:
+    """Whether a metric says how well a model does, and not how its training goes along."""
+    return not any(word in NO_RESULTS for word in metric.rpartition("/")[2].split("_"))
 
 
 def direction_of(metric: str) -> Direction | None:

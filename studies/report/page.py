@@ -1,6 +1,6 @@
 """The page: what `collect` found, arranged in sections and rendered."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -126,7 +126,7 @@ def render(collection: Collection) -> str:
         other_curves=others,
         matrices=album.matrices(),
         galleries=album.galleries(),
-        texts=texts(album.settings),
+        texts=texts(album.settings, album.single),
         left_out=len(settings) - len(album.settings),
         unfinished=[run for run in collection.runs if run.state != "complete" or run.error],
         states=Counter(run.state for run in collection.runs),
@@ -141,8 +141,9 @@ def curves(collection: Collection, found: dict[str, Chart]) -> tuple[list[Chart]
     """The charts that are open at first, what is compared and the losses, and the others."""
     compared = [metric.name for metric in collection.metrics if metric.direction is not None]
     losses = [name for name in found if name.endswith("loss")]
-    first = list(dict.fromkeys(name for name in [*compared, *losses, *found] if name in found))
-    count = max(MAIN_CURVES, sum(name in found for name in compared[:MAIN_CURVES]) + len(losses[:2]))
+    telling = [name for name, chart in found.items() if not chart.flat]
+    first = list(dict.fromkeys(name for name in [*compared, *losses, *telling, *found] if name in found))
+    count = max(min(MAIN_CURVES, len(telling)), sum(name in found for name in compared[:MAIN_CURVES]) + len(losses[:2]))
     return [found[name] for name in first[:count]], [found[name] for name in first[count:]]
 
 
@@ -177,7 +178,8 @@ class Album:
             series = {p.batch: p for p in run.pictures if p.name == name and p.batch is not None}
             if series:
                 columns.append((setting, series))
-        batches = sorted(max((series for _, series in columns), key=len))
+        longest = max((series for _, series in columns), key=lambda series: len(series))
+        batches = sorted(longest)
         times = spaced(batches, MOST_TIMES)
         if self.single:
             [(setting, series)] = columns
@@ -239,24 +241,35 @@ def spaced(batches: list[int], most: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Text:
-    """A generated text; `left_out` is the number of characters that the page does not show."""
+    """What one setting generated under one name: the last text, and earlier ones with their captions."""
 
     caption: str
-    text: str
-    left_out: int
+    last: str
+    earlier: list[tuple[str, str]]
 
 
-def texts(settings: list[Setting]) -> list[Text]:
-    """The last text of each name that each setting generated."""
+def texts(settings: list[Setting], single: bool) -> list[Text]:
+    """The texts that each setting generated, over the time of its training."""
     found = []
     for setting in settings:
-        last = {artifact.name: artifact for artifact in sorted(setting.shown().texts, key=lambda a: a.batch or 0)}
-        for name, artifact in last.items():
-            text = artifact.path.read_text(encoding="utf-8", errors="replace")
-            moment = "" if artifact.batch is None else f", batch {artifact.batch:,}"
-            caption = f"{setting.label}: {name}{moment}"
-            found.append(Text(caption, text[:LONGEST_TEXT], max(0, len(text) - LONGEST_TEXT)))
+        by_name: defaultdict[str, dict[int, Artifact]] = defaultdict(dict)
+        for artifact in setting.shown().texts:
+            by_name[artifact.name][artifact.batch or 0] = artifact
+        for name, series in by_name.items():
+            *earlier, last = spaced(sorted(series), MOST_TIMES)
+            parts = [] if single else [setting.label]
+            parts += [name] if len(by_name) > 1 else []
+            parts += [f"batch {last:,}"] if series[last].batch is not None else []
+            told = [(f"batch {batch:,}", read_generated(series[batch].path)) for batch in earlier]
+            found.append(Text(", ".join(parts) or name, read_generated(series[last].path), told))
     return found
+
+
+def read_generated(path: Path) -> str:
+    """A generated text, cut where it is too long for the page; the cut is named."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    left_out = len(text) - LONGEST_TEXT
+    return text if left_out <= 0 else f"{text[:LONGEST_TEXT]}\n[and {left_out:,} more characters]"
 
 
 def facts(collection: Collection) -> list[tuple[str, list[str]]]:

@@ -13,8 +13,10 @@ VERSIONS = {"python": "3.11.7", "torch": "2.11.0", "pytorch-lightning": "2.6.5",
 HARDWARE = {"processor": "x86_64", "cores": 2, "accelerator": "CPUAccelerator", "devices": 1, "gpu": None}
 
 
-def write_run(folder, *, seed=0, latent_dim=16, width=32, level=1.0, batches=200, every=10, finished=True, alarm=None):
-    """A GAN's run; `level` is where its val/fid ends."""
+def write_run(
+    folder, *, seed=0, latent_dim=16, width=32, level=1.0, batches=200, every=10, finished=True, alarm=None, side=8
+):
+    """A GAN's run; `level` is where its val/fid ends, `side` the size of its images."""
     noise = random.Random(f"{seed} {latent_dim} {width}")
     (folder / "samples").mkdir(parents=True)
     generator = {"class_path": "lightning_models.networks.DCGANGenerator", "init_args": {"width": width}}
@@ -32,13 +34,14 @@ def write_run(folder, *, seed=0, latent_dim=16, width=32, level=1.0, batches=200
             if step % 20 == 19:
                 writer.writerow([step // 20, step, "", "", "", level + 200 * decay + noise.random()])
     for number, step in enumerate(range(0, batches + 1, batches // 4)):
-        grid(8, 8, 28, number / 4, noise).save(folder / "samples" / f"grid-{step:07d}.png")
+        grid(side // 2, side // 2, side, number / 4, noise).save(folder / "samples" / f"grid-{step:07d}.png")
         if not finished and number == 2:
             break
     if finished:
-        grid(9, 1, 28, 1, noise).save(folder / "samples" / "interpolation.png")
-        grid(10, 4, 28, 1, noise).save(folder / "samples" / "confusion.png")
-        (folder / "samples" / "text-0000200.txt").write_text("To be, or <not> to be & so on.\n" * 4)
+        grid(9, 1, side, 1, noise).save(folder / "samples" / "interpolation.png")
+        grid(4, 4, side, 1, noise).save(folder / "samples" / "confusion.png")
+        for step in (0, batches):
+            (folder / "samples" / f"text-{step:07d}.txt").write_text(f"To be, or <not> to be & so on, {step}.\n" * 4)
         summary = {
             "command": f"python cli.py fit -c configs/gan/digits.yaml --model.latent_dim {latent_dim}",
             "model": "GAN",
@@ -80,10 +83,10 @@ def grid(columns, rows, side, clarity, noise):
     return image.resize((width * factor, height * factor), Image.Resampling.NEAREST)
 
 
-def write_study(folder, latent_dims=(10, 20, 50), seeds=(0, 1), widths=(32,), failing=True, **changes):
+def write_study(folder, latent_dims=(10, 20, 50), seeds=(0, 1), widths=(32,), failing=True, side=8, **changes):
     """A study over latent_dim, and the generator's width where there are several, with a failed and a pruned trial.
 
-    `changes` replace keys of study.yaml.
+    `side` is the size of the sampled images; `changes` replace keys of study.yaml.
     """
     overrides = {"model.latent_dim": list(latent_dims)}
     if len(widths) > 1:
@@ -121,6 +124,7 @@ def write_study(folder, latent_dims=(10, 20, 50), seeds=(0, 1), widths=(32,), fa
             width=width,
             level=level,
             finished=done,
+            side=side,
             alarm="mode_collapse" if state == "pruned" else None,
         )
         rows.append(
