@@ -64,7 +64,6 @@ class Run:
     seconds: float | None = None
     epochs: int | None = None
     batches: int | None = None
-    samples_per_second: float | None = None
     command: str | None = None
     model: str | None = None
     precision: str | None = None
@@ -98,9 +97,10 @@ def read_run(folder: Path, name: str, notes: list[str]) -> Run:
     """
     config_text = read_text(folder / "config.yaml")
     config = parse_yaml(folder / "config.yaml", config_text) if config_text else {}
-    summary = read_json_object(folder / "summary.json")
+    summary_path = folder / "summary.json"
+    summary = read_json_object(summary_path)
     error = read_text(folder / "error.txt")
-    metrics = numbers(summary, "metrics", folder / "summary.json")
+    metrics = numbers(summary, "metrics", summary_path)
     for part in MEASURED_LATER:
         path = folder / part / "summary.json"
         metrics |= numbers(read_json_object(path), "metrics", path)
@@ -108,21 +108,20 @@ def read_run(folder: Path, name: str, notes: list[str]) -> Run:
     return Run(
         name=name,
         folder=folder,
-        state="failed" if error is not None else "complete" if summary else "running",
+        state="failed" if error is not None else "complete" if summary_path.is_file() else "running",
         seed=seed if isinstance(seed, int) else None,
         settings=flat(config),
         metrics=metrics,
         curves=read_curves(folder / "metrics.csv", notes),
-        parameters={key: int(count) for key, count in numbers(summary, "parameters", folder / "summary.json").items()},
-        seconds=summary.get("seconds"),
-        epochs=summary.get("epochs"),
-        batches=summary.get("batches"),
-        samples_per_second=summary.get("samples_per_second"),
-        command=summary.get("command"),
-        model=summary.get("model"),
-        precision=summary.get("precision"),
-        versions=summary.get("versions", {}),
-        hardware=summary.get("hardware", {}),
+        parameters={key: int(count) for key, count in numbers(summary, "parameters", summary_path).items()},
+        seconds=one(summary, "seconds", (int, float), summary_path),
+        epochs=one(summary, "epochs", int, summary_path),
+        batches=one(summary, "batches", int, summary_path),
+        command=one(summary, "command", str, summary_path),
+        model=one(summary, "model", str, summary_path),
+        precision=one(summary, "precision", str, summary_path),
+        versions=one(summary, "versions", dict, summary_path) or {},
+        hardware=one(summary, "hardware", dict, summary_path) or {},
         pictures=artifacts(folder / "samples", ".png"),
         texts=artifacts(folder / "samples", ".txt"),
         alarms=read_alarms(folder / "alarms.json"),
@@ -175,6 +174,14 @@ def numbers(summary: dict[str, Any], key: str, path: Path) -> dict[str, float]:
         if not isinstance(value, (int, float)):
             raise ValueError(f"{path}: {key}.{name} is {value!r}, expected a number")
     return content
+
+
+def one(summary: dict[str, Any], key: str, kind: type | tuple[type, ...], path: Path) -> Any:
+    """`summary[key]`, which is of this kind; None where it is not said."""
+    value = summary.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise ValueError(f"{path}: {key} is {value!r}, which no run writes there: repair or remove it")
+    return value
 
 
 def read_curves(path: Path, notes: list[str]) -> dict[str, Curve]:
