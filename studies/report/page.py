@@ -1,5 +1,6 @@
 """The page: what `collect` found, arranged in sections and rendered."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from studies.report import charts
@@ -58,9 +59,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Pictures in rows of time and columns of settings; None where a run has none."""
+    """Pictures in rows of time and columns of settings, each with the parts of its name; None where a run has none."""
 
-    columns: list[str]
+    columns: list[list[str]]
     rows: list[tuple[str, list[Cell | None]]]
 
 
@@ -101,6 +102,7 @@ def render(collection: Collection) -> str:
         "number": show_number,
         "spread": show_spread,
         "duration": show_duration,
+        "breakable": breakable,
         "count": "{:,}".format,
         "json_in_html": lambda text: Markup(text.replace("<", "\\u003c")),
     }
@@ -135,6 +137,11 @@ def render(collection: Collection) -> str:
         script=Markup((templates / "page.js").read_text(encoding="utf-8")),
         plotly=Markup(get_plotlyjs()),
     )
+
+
+def breakable(name: str) -> Markup:
+    """A name that may go on in a new line behind a slash, a dot, or an underscore after two letters or more."""
+    return Markup(re.sub(r"([/.]|(?<=\w\w)_)", r"\1<wbr>", str(escape(name))))
 
 
 def curves(collection: Collection, found: dict[str, Chart]) -> tuple[list[Chart], list[Chart]]:
@@ -184,7 +191,7 @@ class Album:
         if self.single:
             [(setting, series)] = columns
             cells: list[Cell | None] = [self.cell(setting, series[batch], "") for batch in times]
-            return [Matrix([f"batch {batch:,}" for batch in times], [("", cells)])]
+            return [Matrix([[f"batch {batch:,}"] for batch in times], [("", cells)])]
         aligned = all(series.keys() <= set(batches) for _, series in columns)
         matrices = []
         for start in range(0, len(columns), MATRIX_COLUMNS):
@@ -200,7 +207,7 @@ class Album:
                     (f"{part:.0%}", [self.at_part(setting, series, part) for setting, series in block])
                     for part in parts
                 ]
-            matrices.append(Matrix([setting.label for setting, _ in block], rows))
+            matrices.append(Matrix([setting.parts for setting, _ in block], rows))
         return matrices
 
     def at_part(self, setting: Setting, series: dict[int, Artifact], part: float) -> Cell:

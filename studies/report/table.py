@@ -8,7 +8,6 @@ from studies.report.collect import Collection, Metric
 from studies.report.runs import Run, State, Value
 
 MINUS = "\N{MINUS SIGN}"
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,13 @@ class Setting:
 
     number: int
     values: dict[str, Value]
-    label: str
+    parts: list[str]
     runs: list[Run]
+
+    @property
+    def label(self) -> str:
+        """The values by their short names: `latent_dim 10, width 32`."""
+        return ", ".join(self.parts)
 
     def complete(self) -> list[Run]:
         """The runs that came to their end: only they are averaged."""
@@ -75,8 +79,8 @@ def group(collection: Collection) -> list[Setting]:
     settings = []
     for number, (values, runs) in enumerate(ordered):
         by_option = dict(zip(collection.options, values, strict=True))
-        label = ", ".join(f"{names[option]}{NO_BREAK}{show(value)}" for option, value in by_option.items())
-        settings.append(Setting(number, by_option, label or collection.title, runs))
+        parts = [f"{names[option]} {show(value)}" for option, value in by_option.items()] or [collection.title]
+        settings.append(Setting(number, by_option, parts, runs))
     return settings
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 import cli
 from studies.report import charts
 from studies.report.collect import Metric, collect, direction_of
-from studies.report.page import heading, render, spaced, write_page
+from studies.report.page import breakable, heading, render, spaced, write_page
 from studies.report.pictures import block_size, embed, largest_side
 from studies.report.runs import Curve, flat, read_run
 from studies.report.table import best, decimals, group, short_names, show_duration, show_number, show_spread, spread
@@ -254,6 +254,10 @@ def test_more_pictures_are_smaller_ones():
 def test_times_are_evenly_spread_with_first_and_last():
     assert spaced(list(range(0, 101, 10)), 5) == [0, 20, 50, 80, 100]
     assert spaced([3, 7], 5) == [3, 7]
+
+
+def test_names_break_between_words():
+    assert breakable("val/d_top_<b>") == "val/<wbr>d_top_<wbr>&lt;b&gt;"
 
 
 def test_headings_of_pictures():

@@ -75,6 +75,7 @@
   addEventListener("afterprint", () => {
     if (before) root.dataset.theme = before; else delete root.dataset.theme;
     repaint();
+    drawn.forEach((plot) => Plotly.Plots.resize(plot));
   });
 
   // Tables: a click on a heading sorts, a second one the other way round; empty cells stay last.
