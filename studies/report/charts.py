@@ -5,7 +5,6 @@ import itertools
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from statistics import mean
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,8 +17,9 @@ from studies.report.table import Setting, is_number, order, ranking, short_names
 NAMED = ("#2374bb", "#d1571a", "#0f9268", "#b0559b", "#b98500", "#3b97cf", "#8a6a4a", "#d8506a")
 SCALE = ("#6a51c8", "#2f77c9", "#12918c", "#6f9420", "#c78512", "#d2482f")  # ordered, violet to red
 GREY = "#85888d"
-POINTS_OF_A_CHART = 16_000
-FEWEST_POINTS, MOST_POINTS = 120, 1000  # of a curve
+POINTS_OF_A_CHART = 6_000
+FEWEST_POINTS, MOST_POINTS = 100, 1000  # of a curve
+MANY_RUNS = 12  # more of them are drawn fainter, so that their means stand out
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def curves_of(name: str, settings: list[Setting], shades: list[str]) -> Chart:
                 "width": 1 if average else 1.8,
                 "dash": "solid" if run.state == "complete" else "dot",
             }
-            figure.data[-1].opacity = 0.45 if average or shades[setting.number] == GREY else 1.0
+            if average or shades[setting.number] == GREY:
+                figure.data[-1].opacity = 0.45 if count <= MANY_RUNS else 0.2
         if average:
             curve, _ = thinned(average, points)
             label = html.escape(f"{setting.label}, mean of {len(setting.complete())} seeds")
@@ -133,7 +134,7 @@ def mean_curve(curves: list[Curve]) -> Curve | None:
         for step, value in zip(curve.steps, curve.values, strict=True):
             by_step[step].append(value)
     steps = sorted(step for step, values in by_step.items() if len(values) == len(curves))
-    return Curve(steps, [mean(by_step[step]) for step in steps]) if len(steps) > 1 else None
+    return Curve(steps, [sum(by_step[step]) / len(curves) for step in steps]) if len(steps) > 1 else None
 
 
 def thinned(curve: Curve, points: int) -> tuple[Curve, int]:
@@ -214,7 +215,7 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting], 
             centres = sorted(by_value, key=lambda value: places[value])
             figure.add_scatter(
                 x=[x(value) for value in centres],
-                y=[mean(by_value[value]) for value in centres],
+                y=[sum(by_value[value]) / len(by_value[value]) for value in centres],
                 mode="lines",
                 name=label or "mean",
                 legendgroup=label,
