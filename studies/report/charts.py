@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from studies.report.collect import Collection, Metric, Plot, finite, is_result
+from studies.report.collect import Collection, Metric, Plot, finite, is_detail, is_result
 from studies.report.runs import Curve, Run, Value
 from studies.report.table import Setting, is_number, order, ranking, short_names, show, spread
 
@@ -65,7 +65,8 @@ def finished(figure: go.Figure, title: str, note: str, height: int = 300, flat: 
 def learning_curves(settings: list[Setting], shades: list[str]) -> dict[str, Chart]:
     """A chart for each metric that was logged at two batches or more: seeds thin, their mean bold."""
     charts = {}
-    for name in dict.fromkeys(name for s in settings for run in s.runs for name in run.curves):
+    names = dict.fromkeys(name for s in settings for run in s.runs for name in run.curves)
+    for name in sorted(names, key=lambda name: is_detail(name, names)):  # in their order, details last
         if any(len(run.curves[name].steps) > 1 for s in settings for run in s.runs if name in run.curves):
             charts[name] = curves_of(name, settings, shades)
     return charts

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ Direction = Literal["minimize", "maximize"]
 FIXED_COLUMNS = ("trial", "state", "run_dir", "seed", "parameters", "seconds", "alarms", "error")
 DEEPEST = 4  # folders below the given one in which runs are looked for: runs/<family>/<experiment>/<time>
 
-LOWER_IS_BETTER = ("fid", "kid", "loss", "nll", "reconstruction", "perplexity", "nats", "bits", "error")
+LOWER_IS_BETTER = ("fid", "kid", "loss", "entropy", "nll", "reconstruction", "perplexity", "nats", "bits", "error")
 HIGHER_IS_BETTER = ("accuracy", "f1", "precision", "recall", "density", "coverage", "modes", "elbo")
 NO_RESULTS = ("second", "norm", "weight")  # samples_per_second, gradient_norm, kl_weight
 NOT_COMPARED = ("config", "run_dir", "seed_everything", "ckpt_path", "quiet", "data.root", "data.num_workers")
@@ -130,7 +130,8 @@ def spans_decades(runs: list[Run], option: str) -> bool:
 
 def main_metrics(runs: list[Run]) -> list[Metric]:
     """Measurements on test or validation data where there are any, else what training ended with."""
-    names = sorted({name for run in runs for name in run.metrics if is_result(name)})
+    found = {name for run in runs for name in run.metrics if is_result(name)}
+    names = sorted(name for name in found if not is_detail(name, found))
     for part in ("test/", "val/", ""):
         chosen = [Metric(name, direction_of(name)) for name in names if name.startswith(part)]
         if chosen:
@@ -141,6 +142,11 @@ def main_metrics(runs: list[Run]) -> list[Metric]:
 def is_result(metric: str) -> bool:
     """Whether a metric says how well a model does, and not how its training goes along."""
     return not any(word in NO_RESULTS for word in metric.rpartition("/")[2].split("_"))
+
+
+def is_detail(metric: str, others: Iterable[str]) -> bool:
+    """Whether a metric is a part of another one: `val/accuracy_7` where there is `val/accuracy`."""
+    return any(metric.startswith(f"{other}_") for other in others)
 
 
 def direction_of(metric: str) -> Direction | None:

@@ -45,7 +45,9 @@ HEADINGS = {  # the known names in samples/, in their order on the page
     "interpolation": "Interpolations",
     "between_images": "Interpolations between images",
     "traversals": "Traversals of the latent space",
+    "confusion_matrix": "Confusion matrices",
 }
+DRAWN_HERE = ("learning_curves",)  # pictures of what the page draws itself
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Album:
         self.single = collection.kind == "run"
         self.runs = [setting.shown() for setting in self.settings]
         self.series = list(dict.fromkeys(p.name for run in self.runs for p in run.pictures if p.batch is not None))
-        singles = {p.name for run in self.runs for p in run.pictures if p.batch is None}
+        singles = {p.name for run in self.runs for p in run.pictures if p.batch is None and p.name not in DRAWN_HERE}
         known = [name for name in HEADINGS if name in singles]
         self.singles = [*known, *sorted(singles.difference(HEADINGS))]
         count = len(self.runs) * (len(self.singles) + MOST_TIMES * len(self.series))
@@ -235,7 +237,7 @@ def heading(name: str) -> str:
     if name == "grid":
         return "Samples"
     if "confusion" in name:
-        return "Confusion matrices" if name == "confusion" else f"Confusion matrices: {name.replace('_', ' ')}"
+        return HEADINGS.get(name, f"Confusion matrices: {name.replace('_', ' ')}")
     return HEADINGS.get(name, name.replace("_", " ").capitalize())
 
 

@@ -39,7 +39,7 @@ def write_run(
             break
     if finished:
         grid(9, 1, side, 1, noise).save(folder / "samples" / "interpolation.png")
-        grid(4, 4, side, 1, noise).save(folder / "samples" / "confusion.png")
+        grid(4, 4, side, 1, noise).save(folder / "samples" / "confusion_matrix.png")
         for step in (0, batches):
             (folder / "samples" / f"text-{step:07d}.txt").write_text(f"To be, or <not> to be & so on, {step}.\n" * 4)
         summary = {

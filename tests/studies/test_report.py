@@ -13,10 +13,10 @@ from PIL import Image
 
 import cli
 from studies.report import charts
-from studies.report.collect import Metric, collect, direction_of
+from studies.report.collect import Metric, collect, direction_of, main_metrics
 from studies.report.page import breakable, heading, render, spaced, write_page
 from studies.report.pictures import block_size, embed, largest_side
-from studies.report.runs import Curve, flat, read_run
+from studies.report.runs import Curve, Run, flat, read_run
 from studies.report.table import best, decimals, group, short_names, show_duration, show_number, show_spread, spread
 from tests.studies.study_folders import write_run, write_study
 
@@ -164,6 +164,11 @@ def test_nothing_is_best_where_neither_more_nor_less_is_better(study):
     assert best(group(collect(study)), Metric("train/g_loss", None)) == set()
 
 
+def test_parts_of_a_metric_are_not_compared():
+    runs = [Run("run", None, "complete", metrics={"val/accuracy": 0.9, "val/accuracy_7": 0.5, "val/loss": 0.1})]
+    assert [metric.name for metric in main_metrics(runs)] == ["val/accuracy", "val/loss"]
+
+
 @pytest.mark.parametrize(
     ("metric", "direction"),
     [
@@ -261,7 +266,7 @@ def test_names_break_between_words():
 
 
 def test_headings_of_pictures():
-    assert [heading(name) for name in ("grid", "confusion", "val_confusion", "something_new")] == [
+    assert [heading(name) for name in ("grid", "confusion_matrix", "val_confusion", "something_new")] == [
         "Samples",
         "Confusion matrices",
         "Confusion matrices: val confusion",
