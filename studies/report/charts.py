@@ -93,7 +93,7 @@ def curves_of(name: str, settings: list[Setting], shades: list[str]) -> Chart:
                 "dash": "solid" if run.state == "complete" else "dot",
             }
             if average or shades[setting.number] == GREY:
-                figure.data[-1].opacity = 0.45 if count <= MANY_RUNS else 0.2
+                figure.data[-1].opacity = 0.45 if count <= MANY_RUNS else 0.28
         if average:
             curve, _ = thinned(average, points)
             label = html.escape(f"{setting.label}, mean of {len(setting.complete())} seeds")
