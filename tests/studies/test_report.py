@@ -13,8 +13,9 @@ from PIL import Image
 
 import cli
 from studies.report import charts
+from studies.report.album import heading, spaced
 from studies.report.collect import Metric, collect, direction_of, main_metrics
-from studies.report.page import breakable, heading, render, spaced, write_page
+from studies.report.page import breakable, render, write_page
 from studies.report.pictures import block_size, embed, largest_side
 from studies.report.runs import Curve, Run, flat, read_run
 from studies.report.table import best, decimals, group, short_names, show_duration, show_number, show_spread, spread
