@@ -14,6 +14,7 @@ COMMANDS = {
     "predict": "write what a model says of each input to predictions.csv",
     "sample": "generate from a checkpoint: a grid of images, or text",
     "interpolate": "walk between two latent vectors of a checkpoint: a strip of images",
+    "report": "write one HTML page of a run, of a folder of runs or of a study",
 }
 
 HELP = """usage: python cli.py COMMAND [options]
@@ -29,6 +30,7 @@ examples:
   python cli.py fit -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt    (resume)
   python cli.py validate -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt
   python cli.py sample --ckpt_path runs/first/checkpoints/last.ckpt --output grid.png
+  python cli.py report runs/first
 
 `python cli.py COMMAND --help` lists the options of a command;
 `python cli.py fit --model.help GAN` and `--data.help MNIST` those of a class.
@@ -59,6 +61,10 @@ def main(args: list[str] | None = None) -> None:
             from commands.generate import generate
 
             generate(command, options)
+        elif command == "report":
+            from commands.report import report
+
+            report(options)
         else:
             from commands.train import run_trainer
 

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import jsonargparse
 
-OWN_CODE = [Path(__file__).parents[1] / name for name in ("commands", "datamodules", "lightning_models")]
+OWN_CODE = [Path(__file__).parents[1] / name for name in ("commands", "datamodules", "lightning_models", "studies")]
 
 
 JSONARGPARSE = [Path(jsonargparse.__file__).parent]

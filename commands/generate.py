@@ -2,12 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pytorch_lightning import LightningModule
 
 from commands.checkpoints import load_model
 from commands.errors import UserError
+from commands.usage_parser import Parser
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.language_model import CharLanguageModel
 from lightning_models.pictures import to_picture
@@ -17,16 +18,9 @@ OF_IMAGES: dict[str, Any] = {"count": 64, "columns": None}  # options of `sample
 OF_TEXT: dict[str, Any] = {"length": 1000, "prompt": "", "temperature": 0.8, "top_k": None, "top_p": None}
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse that raises this project's error, so that all commands speak alike."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (`python cli.py {self.prog.split()[-1]} --help` lists the options)")
-
-
 def parse(command: str, options: list[str]) -> argparse.Namespace:
     """The options of `sample` or `interpolate`; those of one kind of model are None unless they were given."""
-    parser = _Parser(prog=f"cli.py {command}", description=f"{command} from a checkpoint", allow_abbrev=False)
+    parser = Parser(prog=f"cli.py {command}", description=f"{command} from a checkpoint")
     parser.add_argument("--ckpt_path", required=True, help="a checkpoint, such as RUN/checkpoints/last.ckpt")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn; the same seed, the same result")
     if command == "sample":

@@ -1,0 +1,1 @@
+"""Studies: a base config, a grid of overrides, a table and a page."""

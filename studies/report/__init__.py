@@ -1,0 +1,1 @@
+"""The report page: what a folder of runs holds, as one HTML file."""

@@ -1,0 +1,260 @@
+"""What one run folder holds, as plain values."""
+
+import csv
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+State = Literal["complete", "failed", "pruned", "running", "waiting"]
+STATES: tuple[State, ...] = get_args(State)
+Value = int | float | str | bool | None
+
+COUNTERS = ("epoch", "step")  # columns of metrics.csv that are no metrics
+MEASURED_LATER = ("validate", "test")  # `cli.py validate` and `test` write their summary into these folders of a run
+PARTS_OF_TRAINING = re.compile(r"^(?P<name>.+?)-(?P<batch>\d+)$")  # grid-0000126
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric over the batches: `values[i]` was logged at batch `steps[i]`, ascending; nan and inf may occur."""
+
+    steps: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file of `samples/`: a picture or a text; `batch` is None for what is made once."""
+
+    path: Path
+    name: str
+    batch: int | None
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something that a run was warned of."""
+
+    name: str
+    message: str
+    batch: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its settings, its numbers and its files.
+
+    `settings` are the options by their command line names; `metrics` the last values; `parameters` the number of
+    parameters of each network; `seconds` the wall-clock time; None is what the folder does not say.
+    """
+
+    name: str
+    folder: Path | None
+    state: State
+    seed: int | None = None
+    settings: dict[str, Value] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, Curve] = field(default_factory=dict)
+    parameters: dict[str, int] = field(default_factory=dict)
+    seconds: float | None = None
+    epochs: int | None = None
+    batches: int | None = None
+    command: str | None = None
+    model: str | None = None
+    precision: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    hardware: dict[str, Any] = field(default_factory=dict)
+    pictures: list[Artifact] = field(default_factory=list)
+    texts: list[Artifact] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
+    error: str | None = None
+    config: str | None = None
+
+    @property
+    def total_parameters(self) -> int | None:
+        """Of all networks, without the moving averages of others (`generator_ema`)."""
+        trained = [count for name, count in self.parameters.items() if not name.endswith("_ema")]
+        return sum(trained) if trained else None
+
+
+def is_run(folder: Path) -> bool:
+    """Whether `folder` is a run's: it has its config, and metrics or a summary."""
+    return (folder / "config.yaml").is_file() and any(
+        (folder / name).is_file() for name in ("metrics.csv", "summary.json", "error.txt", "alarms.json")
+    )
+
+
+def read_run(folder: Path, name: str, notes: list[str]) -> Run:
+    """The run in `folder`. What is missing is left out; a last row of metrics.csv that is cut off is named in `notes`.
+
+    Raises:
+        ValueError: if a file cannot be understood; the message names it.
+    """
+    config_text = read_text(folder / "config.yaml")
+    config = parse_yaml(folder / "config.yaml", config_text) if config_text else {}
+    summary_path = folder / "summary.json"
+    summary = read_json_object(summary_path)
+    error = read_text(folder / "error.txt")
+    metrics = numbers(summary, "metrics", summary_path)
+    for part in MEASURED_LATER:
+        path = folder / part / "summary.json"
+        metrics |= numbers(read_json_object(path), "metrics", path)
+    seed = summary.get("seed", config.get("seed_everything"))
+    return Run(
+        name=name,
+        folder=folder,
+        state="failed" if error is not None else "complete" if summary_path.is_file() else "running",
+        seed=seed if isinstance(seed, int) else None,
+        settings=flat(config),
+        metrics=metrics,
+        curves=read_curves(folder / "metrics.csv", notes),
+        parameters={key: int(count) for key, count in numbers(summary, "parameters", summary_path).items()},
+        seconds=one(summary, "seconds", (int, float), summary_path),
+        epochs=one(summary, "epochs", int, summary_path),
+        batches=one(summary, "batches", int, summary_path),
+        command=one(summary, "command", str, summary_path),
+        model=one(summary, "model", str, summary_path),
+        precision=one(summary, "precision", str, summary_path),
+        versions=one(summary, "versions", dict, summary_path) or {},
+        hardware=one(summary, "hardware", dict, summary_path) or {},
+        pictures=artifacts(folder / "samples", ".png"),
+        texts=artifacts(folder / "samples", ".txt"),
+        alarms=read_alarms(folder / "alarms.json"),
+        error=error,
+        config=config_text,
+    )
+
+
+def read_text(path: Path) -> str | None:
+    """The text of a file; None where there is none."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+
+def parse_yaml(path: Path, text: str) -> dict[str, Any]:
+    """The mapping in a YAML file."""
+    try:
+        content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__}, expected options with their values")
+    return content
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; None where there is none."""
+    text = read_text(path)
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON ({error}): repair or remove it, and report again") from None
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is no file."""
+    content = read_json(path)
+    if content is not None and not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, expected an object with names and values")
+    return content or {}
+
+
+def numbers(summary: dict[str, Any], key: str, path: Path) -> dict[str, float]:
+    """`summary[key]` as names with numbers."""
+    content = summary.get(key) or {}
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: {key} is a {type(content).__name__}, expected an object with names and numbers")
+    for name, value in content.items():
+        if not isinstance(value, (int, float)):
+            raise ValueError(f"{path}: {key}.{name} is {value!r}, expected a number")
+    return content
+
+
+def one(summary: dict[str, Any], key: str, kind: type | tuple[type, ...], path: Path) -> Any:
+    """`summary[key]`, which is of this kind; None where it is not said."""
+    value = summary.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise ValueError(f"{path}: {key} is {value!r}, which no run writes there: repair or remove it")
+    return value
+
+
+def read_curves(path: Path, notes: list[str]) -> dict[str, Curve]:
+    """The curves in a metrics.csv: metric names to their values over the batches.
+
+    A row may leave cells empty. A last row without its end is being written, or its writer was killed: it is left out
+    and named in `notes`.
+    """
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        lines = list(csv.reader(file))
+    if not lines:
+        return {}
+    header, rows = lines[0], lines[1:]
+    if "step" not in header:
+        raise ValueError(f"{path} has no column 'step' in its first line: it is no metrics.csv of a run")
+    step_column = header.index("step")
+    steps: dict[str, list[int]] = {name: [] for name in header if name not in COUNTERS}
+    values: dict[str, list[float]] = {name: [] for name in steps}
+    for number, row in enumerate(rows, start=2):
+        try:
+            if len(row) != len(header):
+                raise ValueError(f"{len(row)} cells, expected {len(header)}")
+            step = int(row[step_column])
+            found = [(name, float(cell)) for name, cell in zip(header, row, strict=True) if cell and name in steps]
+        except ValueError as error:
+            if number == len(rows) + 1:
+                notes.append(f"The last line of {path.parent.name}/{path.name} is incomplete and was left out.")
+                continue
+            raise ValueError(f"{path}, line {number}: {error}") from None
+        for name, value in found:
+            steps[name].append(step)
+            values[name].append(value)
+    return {name: Curve(steps[name], values[name]) for name in steps if steps[name]}
+
+
+def read_alarms(path: Path) -> list[Alarm]:
+    """The alarms of a run, oldest first."""
+    content = read_json(path) or []
+    if not isinstance(content, list) or not all(isinstance(alarm, dict) for alarm in content):
+        raise ValueError(f"{path}: expected a list of alarms, each an object with 'name' and 'message'")
+    return [Alarm(str(a.get("name", "alarm")), str(a.get("message", "")), a.get("batch")) for a in content]
+
+
+def artifacts(folder: Path, suffix: str) -> list[Artifact]:
+    """The files of `samples/` with this suffix, by name and then by batch."""
+    found = []
+    for path in sorted(folder.glob(f"*{suffix}")) if folder.is_dir() else []:
+        part = PARTS_OF_TRAINING.match(path.stem)
+        found.append(Artifact(path, part["name"], int(part["batch"])) if part else Artifact(path, path.stem, None))
+    return found
+
+
+def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Value]:
+    """The options of a config by their command line names: `model.latent_dim`, and `model` for its class."""
+    options: dict[str, Value] = {}
+    for key, value in config.items():
+        if key == "class_path":
+            options[prefix.removesuffix(".")] = str(value).rpartition(".")[2]
+        elif isinstance(value, dict):
+            options |= flat(value, prefix if key == "init_args" else f"{prefix}{key}.")
+        elif isinstance(value, list):
+            options[prefix + key] = ", ".join(str(item) for item in value)
+        elif value is None or isinstance(value, (int, float, str)):
+            options[prefix + key] = value
+    return options
+
+
+def as_value(text: str) -> Value:
+    """A cell of results.csv as the number it is, else as text."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() and math.isfinite(number) and "." not in text else number
