@@ -14,6 +14,7 @@ COMMANDS = {
     "predict": "write what a model says of each input to predictions.csv",
     "sample": "generate from a checkpoint: a grid of images, or text",
     "interpolate": "walk between two latent vectors of a checkpoint: a strip of images",
+    "study": "run every trial of a study file; the same command again goes on with it",
     "report": "write one HTML page of a run, of a folder of runs or of a study",
 }
 
@@ -31,6 +32,7 @@ examples:
   python cli.py validate -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt
   python cli.py sample --ckpt_path runs/first/checkpoints/last.ckpt --output grid.png
   python cli.py report runs/first
+  python cli.py study configs/studies/report5/width.yaml --quick --workers 2
 
 `python cli.py COMMAND --help` lists the options of a command;
 `python cli.py fit --model.help GAN` and `--data.help MNIST` those of a class.
@@ -61,6 +63,10 @@ def main(args: list[str] | None = None) -> None:
             from commands.generate import generate
 
             generate(command, options)
+        elif command == "study":
+            from commands.study import study
+
+            study(options)
         elif command == "report":
             from commands.report import report
 

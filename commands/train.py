@@ -6,6 +6,7 @@ import logging
 import shutil
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,12 @@ SIGTERM_STATUS = 143
 RESULTS = ("metrics.csv", "samples", "checkpoints")
 
 
-def run_trainer(command: str, options: list[str]) -> None:
-    """Run `command` (fit, validate, test or predict) with its command line options."""
+def run_trainer(command: str, options: list[str], callbacks: Sequence[Callback] = ()) -> None:
+    """Run `command` (fit, validate, test or predict) with its command line options; `callbacks` look on, too."""
     quieten_libraries()
     keep_only_what_was_set()
     try:
-        ProjectCLI(args=[command, *options])
+        ProjectCLI([command, *options], callbacks)
     except SIGTERMException:  # an exit with status 0 otherwise, although the run is not finished
         print("stopped by SIGTERM; --ckpt_path RUN/checkpoints/last.ckpt goes on from here", file=sys.stderr)
         sys.exit(SIGTERM_STATUS)
@@ -56,8 +57,8 @@ def run_trainer(command: str, options: list[str]) -> None:
 class ProjectCLI(LightningCLI):
     """LightningCLI in subclass mode: `--model GAN --data MNIST`, or a config file that names them."""
 
-    def __init__(self, args: list[str]) -> None:
-        self.arguments = args
+    def __init__(self, args: list[str], callbacks: Sequence[Callback] = ()) -> None:
+        self.arguments, self.onlookers = args, callbacks
         self.carried: list[str] = []  # options of the data that come from the checkpoint
         super().__init__(
             LightningModule,
@@ -161,7 +162,7 @@ class ProjectCLI(LightningCLI):
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         """Add what every run has. Checkpoints come last: what the others keep belongs into them."""
         run_dir = Path(self.options.run_dir)
-        callbacks = [RandomState(), Throughput(), self.summary, *callbacks]
+        callbacks = [RandomState(), Throughput(), self.summary, *self.onlookers, *callbacks]
         for family, made in registry.CALLBACKS.items():
             if isinstance(self.model, family):
                 callbacks += [callback() for callback in made]

@@ -1,0 +1,86 @@
+"""What a run would be, without running it: whether its options are right, its parameters, its time."""
+
+import contextlib
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, Trainer
+
+from commands.class_changes import keep_only_what_was_set
+from commands.train import ProjectCLI, quieten_libraries, run_trainer
+
+TIMED_BATCHES = 20
+
+
+class BatchTimer(Callback):
+    """Mean time of a training batch; the first ones, in which memory is fetched, do not count."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.started = 0.0
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        """Start."""
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Stop."""
+        self.seconds.append(time.perf_counter() - self.started)
+
+    def seconds_a_batch(self) -> float:
+        """The mean."""
+        counted = self.seconds[3:] or self.seconds
+        return sum(counted) / len(counted)
+
+
+class Plan(ProjectCLI):
+    """Makes data and model from the options of `fit` and stops there; nothing is written."""
+
+    def __init__(self, options: list[str]) -> None:
+        quieten_libraries()
+        keep_only_what_was_set()
+        super().__init__(["fit", *options])
+
+    def before_instantiate_classes(self) -> None:
+        """No folder is looked for."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """One that keeps nothing."""
+        return Trainer(
+            logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu", devices=1
+        )
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Nothing."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of all parameters of the model."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    def batches(self) -> int:
+        """Training batches of the whole run."""
+        self.datamodule.prepare_data()
+        self.datamodule.setup("fit")
+        trainer = self.options.trainer
+        per_epoch = len(self.datamodule.train_dataloader())
+        if isinstance(trainer.limit_train_batches, int):
+            per_epoch = min(per_epoch, trainer.limit_train_batches)
+        limits = [trainer.max_steps] if trainer.max_steps != -1 else []
+        if trainer.max_epochs not in (None, -1):
+            limits.append(trainer.max_epochs * per_epoch)
+        return min(limits, default=per_epoch)
+
+
+def seconds_of(options: list[str]) -> float:
+    """About how long the run would take, from a few timed batches, in seconds; validation and pictures not counted."""
+    total = Plan(options).batches()
+    few = [f"--trainer.limit_train_batches={TIMED_BATCHES}", "--trainer.max_epochs=1", "--trainer.limit_val_batches=0"]
+    timer = BatchTimer()
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        kept = ["--quiet", "--wandb.mode=disabled", f"--run_dir={Path(folder) / 'run'}"]
+        run_trainer("fit", [*options, *few, *kept], [timer])
+    return timer.seconds_a_batch() * total

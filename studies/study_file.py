@@ -1,0 +1,215 @@
+"""What a study is: a question, a base config, and the settings that are tried, read from ten lines of YAML."""
+
+import difflib
+import itertools
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+KEYS = (
+    *("title", "question", "caption", "base", "overrides", "grid", "list", "search", "sampler", "trials", "pruner"),
+    *("seeds", "record", "direction", "plot", "quick"),
+)
+KINDS = ("grid", "list", "search")
+QUICK_KEYS = ("overrides", "grid", "list", "search", "trials", "seeds")
+LARGEST = 1000  # trials; more are hardly meant
+
+Setting = dict[str, Any]  # option -> value, by its name on the command line without the two dashes
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as it is run: at its full or at its quick size.
+
+    Args:
+        name: of its file.
+        title, question, caption: what its page says.
+        base: config that all trials start from.
+        overrides: options that all trials share.
+        kind: `grid` (every combination), `list` (settings given one by one) or `search` (drawn by a sampler).
+        space: option -> values for a grid and a list's settings; option -> range for a search.
+        seeds: of every setting; a search takes the first.
+        record: metrics kept in results.csv; the first one is the objective.
+        plot: what the page draws: {x: option, y: metric, log_x: bool}.
+    """
+
+    name: str
+    title: str
+    base: str
+    kind: Literal["grid", "list", "search"]
+    space: Any
+    question: str = ""
+    caption: str = ""
+    overrides: Setting = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    record: tuple[str, ...] = ()
+    direction: Literal["minimize", "maximize"] = "minimize"
+    sampler: Literal["random", "tpe"] = "tpe"
+    trials: int = 20
+    pruner: Literal["none", "median", "asha"] = "none"
+    plot: tuple[dict[str, Any], ...] = ()
+    quick: bool = False
+
+    @property
+    def settings(self) -> list[Setting]:
+        """What is tried, in order, without the seeds; nothing for a search, which decides as it goes."""
+        if self.kind == "grid":
+            return [dict(zip(self.space, values, strict=True)) for values in itertools.product(*self.space.values())]
+        return list(self.space) if self.kind == "list" else []
+
+    @property
+    def planned(self) -> list[tuple[Setting, int]]:
+        """Every setting with every seed: all seeds of a setting behind each other."""
+        return [(setting, seed) for setting in self.settings for seed in self.seeds]
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials there will be."""
+        return self.trials if self.kind == "search" else len(self.settings) * len(self.seeds)
+
+    @property
+    def options(self) -> list[str]:
+        """The options that are varied."""
+        if self.kind == "list":
+            return list(dict.fromkeys(option for setting in self.space for option in setting))
+        return list(self.space)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What study.yaml in the study's folder says, for its page and for the next start."""
+        kept = {
+            **{"title": self.title, "question": self.question, "caption": self.caption, "base": self.base},
+            **{"overrides": self.overrides, self.kind: self.space, "seeds": list(self.seeds)},
+            **{"record": list(self.record), "direction": self.direction, "plot": list(self.plot), "quick": self.quick},
+        }
+        if self.kind == "search":
+            kept |= {"sampler": self.sampler, "trials": self.trials}
+        return {**kept, "pruner": self.pruner}
+
+    def arguments(self, setting: Setting, seed: int) -> list[str]:
+        """The command line of a trial, behind `fit`."""
+        options = {**self.overrides, **setting}
+        return [
+            "-c",
+            self.base,
+            *(as_argument(name, value) for name, value in options.items()),
+            f"--seed_everything={seed}",
+        ]
+
+
+def as_argument(option: str, value: Any) -> str:
+    """`--option=value`, with lists and dicts as the parser reads them."""
+    return f"--{option}={value if isinstance(value, str) else json.dumps(value)}"
+
+
+def describe(setting: Setting) -> str:
+    """A setting in a few words: `latent_dim=50 lr=0.001`."""
+    return " ".join(f"{option.rpartition('.')[2]}={value}" for option, value in setting.items())
+
+
+def read_study(path: Path, quick: bool = False) -> Study:
+    """The study in a YAML file, at its full or at its quick size.
+
+    Raises:
+        ValueError, OSError: for a file that is no study; the message says what is wrong and what would be right.
+    """
+    if not path.is_file():
+        others = sorted(str(other) for other in Path("configs/studies").rglob("*.yaml"))
+        nearest = difflib.get_close_matches(str(path), others, n=3)
+        hint = f"did you mean {', '.join(nearest)}?" if nearest else "give a file such as those below configs/studies/"
+        raise FileNotFoundError(f"there is no study {path}: {hint}")
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(given, dict):
+        raise ValueError(f"{path} holds no study: expected keys such as base, grid, seeds and record")
+    unknown(path, given, KEYS, "key")
+    if quick:
+        if "quick" not in given:
+            raise ValueError(f"{path} has no quick size: add a key `quick`, or leave out --quick")
+        smaller = given["quick"] or {}
+        unknown(path, smaller, QUICK_KEYS, "key of quick")
+        given = {
+            **given,
+            **smaller,
+            "overrides": {**(given.get("overrides") or {}), **(smaller.get("overrides") or {})},
+        }
+        for kind in KINDS:  # another kind of space replaces the full one
+            if any(other in smaller for other in KINDS) and kind not in smaller:
+                given.pop(kind, None)
+    return checked(path, given, quick)
+
+
+def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
+    """The study that `given` describes."""
+    kinds = [kind for kind in KINDS if kind in given]
+    if len(kinds) != 1:
+        raise ValueError(f"{path} has {' and '.join(kinds) or 'none of ' + ', '.join(KINDS)}: give exactly one of them")
+    kind: Any = kinds[0]
+    for key in ("title", "base", "record"):
+        if not given.get(key):
+            raise ValueError(f"{path}: the key {key} is missing or empty")
+    if not Path(given["base"]).is_file():
+        raise FileNotFoundError(f"{path}: there is no config {given['base']}: start in the project's folder")
+    space = given[kind]
+    check_space(path, kind, space)
+    known = {
+        key: given[key] for key in ("question", "caption", "direction", "sampler", "trials", "pruner") if key in given
+    }
+    for key, choices in (
+        ("direction", ("minimize", "maximize")), ("sampler", ("random", "tpe")), ("pruner", ("none", "median", "asha")),
+    ):  # fmt: skip
+        if key in known and known[key] not in choices:
+            raise ValueError(f"{path}: {key} is {known[key]!r}: choose one of {', '.join(choices)}")
+    seeds = given.get("seeds", [0])
+    if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
+        raise ValueError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
+    record = [given["record"]] if isinstance(given["record"], str) else given["record"]
+    study = Study(
+        name=path.stem,
+        title=given["title"],
+        base=given["base"],
+        kind=kind,
+        space=space,
+        overrides=given.get("overrides") or {},
+        seeds=tuple(seeds),
+        record=tuple(record),
+        plot=tuple(given.get("plot") or ()),
+        quick=quick,
+        **known,
+    )
+    for drawn in study.plot:
+        if drawn.get("x") not in study.options:
+            raise ValueError(f"{path}: plot has x: {drawn.get('x')}, but what is varied is {', '.join(study.options)}")
+    return study
+
+
+def check_space(path: Path, kind: str, space: Any) -> None:
+    """Raise ValueError for a space with nothing in it, or of the wrong form."""
+    if kind == "list":
+        if not isinstance(space, list) or not space or not all(isinstance(setting, dict) for setting in space):
+            raise ValueError(f"{path}: list is empty or no list of settings: write `- {{model.latent_dim: 10}}` a line")
+        return
+    if not isinstance(space, dict) or not space:
+        raise ValueError(f"{path}: {kind} is empty: give options, such as model.latent_dim: [10, 20]")
+    for option, values in space.items():
+        if kind == "grid" and not (isinstance(values, list) and values):
+            raise ValueError(f"{path}: the grid of {option} is {values!r}: give a list with at least one value")
+        if kind == "search" and not (
+            isinstance(values, dict) and ("choices" in values or {"low", "high"} <= set(values))
+        ):
+            raise ValueError(
+                f"{path}: {option} is {values!r}: give {{low: 1e-4, high: 1e-2, log: true}} or {{choices: [...]}}"
+            )
+
+
+def unknown(path: Path, given: dict[str, Any], known: tuple[str, ...], what: str) -> None:
+    """Raise ValueError for a key that is not known."""
+    for key in given:
+        if key not in known:
+            nearest = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"use {', '.join(known)}"
+            raise ValueError(f"{path}: there is no {what} {key}; {hint}")

@@ -1,0 +1,68 @@
+"""One trial of a study: a normal run, in a process that may have run others before."""
+
+import contextlib
+import json
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from studies.study_file import Setting, Study, describe
+
+
+class MissingMetricError(ValueError):
+    """A run did not log what the study records."""
+
+
+def run_dir_of(study_dir: Path, number: int, setting: Setting, seed: int) -> Path:
+    """`trials/0007-latent_dim=50-seed=1`; a second attempt without a checkpoint gets a folder of its own."""
+    words = re.sub(r"[^\w.=+-]+", "-", describe(setting)).strip("-")[:80]
+    path = study_dir / "trials" / f"{number:04}-{words}-seed={seed}"
+    attempt, candidate = 1, path
+    while candidate.exists() and not can_resume(candidate):
+        attempt += 1
+        candidate = path.with_name(f"{path.name}-attempt{attempt}")
+    return candidate
+
+
+def can_resume(run_dir: Path) -> bool:
+    """Whether a killed run left something to go on from."""
+    return (run_dir / "checkpoints" / "last.ckpt").is_file() and not (run_dir / "summary.json").exists()
+
+
+def run_trial(study: Study, run_dir: Path, setting: Setting, seed: int, callbacks: list[Any]) -> dict[str, Any]:
+    """Train, and return what came out: recorded metrics, parameters, seconds, alarms.
+
+    Raises:
+        MissingMetricError: if the objective was not logged.
+    """
+    from commands.train import run_trainer  # torch and Lightning take six seconds, once in a process
+
+    arguments = [*study.arguments(setting, seed), "--run_dir", str(run_dir), "--quiet"]
+    arguments += ["--wandb.group", study.name, "--wandb.name", run_dir.name]
+    if can_resume(run_dir):
+        arguments += ["--ckpt_path", str(run_dir / "checkpoints" / "last.ckpt")]
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        run_trainer("fit", arguments, callbacks)
+    return results(study, run_dir)
+
+
+def results(study: Study, run_dir: Path) -> dict[str, Any]:
+    """What the run's summary.json and alarms.json say."""
+    summary = json.loads((run_dir / "summary.json").read_text())
+    metrics = summary["metrics"]
+    found = {name: metrics[name] for name in study.record if name in metrics and math.isfinite(metrics[name])}
+    if study.record[0] not in found:
+        named = ", ".join(sorted(metrics))
+        raise MissingMetricError(
+            f"the run logged no finite {study.record[0]}, which the study compares; it has {named}"
+        )
+    alarms = run_dir / "alarms.json"
+    raised = [alarm["name"] for alarm in json.loads(alarms.read_text())] if alarms.is_file() else []
+    return {
+        "metrics": found,
+        "parameters": sum(summary["parameters"].values()),
+        "seconds": summary["seconds"],
+        "alarms": ";".join(dict.fromkeys(raised)),
+    }
