@@ -52,7 +52,7 @@ def results(study: Study, run_dir: Path) -> dict[str, Any]:
     """What the run's summary.json and alarms.json say."""
     summary = json.loads((run_dir / "summary.json").read_text())
     metrics = summary["metrics"]
-    found = {name: metrics[name] for name in study.record if name in metrics and math.isfinite(metrics[name])}
+    found = {name: metrics[name] for name in study.record if math.isfinite(metrics.get(name, math.nan))}
     if study.record[0] not in found:
         named = ", ".join(sorted(metrics))
         raise MissingMetricError(
