@@ -238,11 +238,11 @@ class Names(LightningDataModule):
         found = self.duplicates
         told = f"{self._source}: {len(self.class_names)} classes; " + ", ".join(f"{n:,} {p}" for p, n in counts.items())
         if found.repeated:
-            told += f"; {found.repeated:,} repeated lines left out"
+            told += f"; repeated lines left out: {found.repeated:,}"
         if found.across_parts:
-            told += f"; {found.across_parts:,} left out that a later part has too"
+            told += f"; left out because a later part has them too: {found.across_parts:,}"
         if found.ambiguous:
-            told += f"; {len(found.ambiguous):,} lines are in several classes, each in one part only"
+            told += f"; lines in several classes, each in one part only: {len(found.ambiguous):,}"
         print(told, file=sys.stderr)
 
 
