@@ -36,6 +36,7 @@ class SequenceClassifier(PlainCheckpoint):
         bidirectional: read backwards as well.
         embedding_dim: length of the vector learned for each character; by default characters are one-hot.
         ngram_buckets: rows of a table of vectors for the 2-, 3- and 4-grams of characters; 0: no such table.
+        skip: let the logits see the sum of these vectors too, past the recurrent layers.
         dropout: probability with which a number is zeroed in training: after the embedding, each layer and the pooling.
         character_dropout: probability with which a character becomes the unknown one in training, so that the network
             learns to do without. Only then is the unknown character's vector trained.
@@ -64,6 +65,7 @@ class SequenceClassifier(PlainCheckpoint):
         bidirectional: bool = False,
         embedding_dim: int | None = None,
         ngram_buckets: int = 0,
+        skip: bool = False,
         dropout: float = 0.0,
         character_dropout: float = 0.0,
         pooling: Pooling = "last",
@@ -99,6 +101,7 @@ class SequenceClassifier(PlainCheckpoint):
             bidirectional,
             embedding_dim,
             ngram_buckets,
+            skip,
             dropout,
             pooling,
             implementation,

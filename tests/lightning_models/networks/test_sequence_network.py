@@ -13,7 +13,9 @@ def padded(vocab_size=9):
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max"])
-@pytest.mark.parametrize("options", [{}, {"embedding_dim": 6}, {"embedding_dim": 6, "ngram_buckets": 50}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"embedding_dim": 6}, {"embedding_dim": 6, "ngram_buckets": 50, "skip": True}], ids=str
+)
 def test_a_line_has_the_same_logits_in_any_company(cell, pooling, options):
     network = SequenceNetwork(
         9, 3, cell, 5, num_layers=2, bidirectional=True, dropout=0.5, pooling=pooling, **options
@@ -39,8 +41,17 @@ def test_both_implementations_say_the_same(pooling):
 def test_the_pooled_values_are_those_within_the_line():
     network = SequenceNetwork(9, 3, pooling="mean_max")
     outputs = torch.tensor([[[1.0], [5.0], [100.0]], [[-3.0], [-2.0], [-1.0]]])
-    pooled = network.pool(outputs, torch.tensor([2, 3]))
+    pooled = network.pool(outputs, torch.tensor([[True, True, False], [True, True, True]]))
     assert pooled.tolist() == [[3.0, 5.0], [-2.0, -1.0]]
+
+
+def test_the_skip_is_a_linear_model_of_the_vectors():
+    network = SequenceNetwork(9, 3, "gru", 5, embedding_dim=4, skip=True).eval()
+    with torch.no_grad():
+        network.output.weight[:, :5] = 0  # of the recurrent layer
+    sequences = torch.tensor([[3, 1, 2, 8]])
+    expected = network.output.weight[:, 5:] @ network.embedding.weight[[3, 1]].sum(dim=0) / 2**0.5
+    torch.testing.assert_close(network(sequences, torch.tensor([2]))[0], expected + network.output.bias)
 
 
 def test_a_bidirectional_last_state_is_the_end_of_each_direction():
