@@ -105,7 +105,7 @@ class SequenceNetwork(nn.Module):
             packed = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)
             packed, state = self.recurrent(packed)
             if self.pooling != "last":
-                outputs, _ = pad_packed_sequence(packed, batch_first=True)
+                outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=sequences.shape[1])
         if self.pooling == "last":
             hidden = state[0] if isinstance(state, tuple) else state  # (layers * directions, batch, hidden_size)
             pooled = torch.cat(list(hidden[-self.directions :]), dim=1)
