@@ -154,7 +154,7 @@ class NGramEmbedding(nn.Module):
         super().__init__()
         self.buckets, self.orders = buckets, orders
         self.table = nn.Embedding(buckets, dim)
-        nn.init.normal_(self.table.weight, std=0.1)
+        nn.init.zeros_(self.table.weight)  # what was never seen says nothing
 
     def forward(self, characters: Tensor) -> Tensor:
         """Vectors (batch, time, dim) of characters (batch, time) int64. Before the first character there are zeros."""

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from lightning_models.networks.sequence_network import NGramEmbedding, SequenceNetwork
 
@@ -21,6 +22,8 @@ def test_a_line_has_the_same_logits_in_any_company(cell, pooling, options):
     network = SequenceNetwork(
         9, 3, cell, 5, num_layers=2, bidirectional=True, dropout=0.5, pooling=pooling, **options
     ).eval()
+    if network.ngrams is not None:
+        nn.init.normal_(network.ngrams.table.weight)
     sequences = padded()
     together = network(sequences, LENGTHS)
     for line, length, logits in zip(sequences, LENGTHS, together, strict=True):
@@ -77,6 +80,8 @@ def test_published_sizes_of_report_3():
 
 def test_ngrams_depend_on_what_stands_before_and_on_nothing_else():
     embedding = NGramEmbedding(1000, 4)
+    assert not embedding(torch.tensor([[1, 2, 3]])).any()  # before training
+    nn.init.normal_(embedding.table.weight)
     first, second = embedding(torch.tensor([[1, 2, 3, 4, 5, 6], [7, 7, 3, 4, 5, 6]]))
     same = [torch.equal(a, b) for a, b in zip(first, second, strict=True)]
     assert same == [False, False, False, False, False, True]  # the last 4-gram is the first without the difference
