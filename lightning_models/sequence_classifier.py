@@ -1,11 +1,12 @@
 """Sequences and their classes: palindromes, names, languages."""
 
+import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from pytorch_lightning.cli import OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lightning_models.batch_counting import is_written
@@ -43,6 +44,8 @@ class SequenceClassifier(PlainCheckpoint):
         pooling: what the logits are made of: the last state (last), the mean, the maximum, or both (mean_max).
         implementation: torch for torch.nn's cells, scratch for this project's; same weights, same results.
         forget_bias: initial bias of the LSTM's forget gates; by default random around 0.
+        members: networks that are trained side by side on the same batches, from other first weights; what is said is
+            the mean of their probabilities (an ensemble, worth half a point to a point where data is scarce).
         class_balance: exponent of the class weights 1 / size ** class_balance in the training loss, scaled to a mean of
             1 over the samples: 0 for none, 1 for classes that count alike however rare they are.
         label_smoothing: part of each training label that is spread over all classes.
@@ -71,6 +74,7 @@ class SequenceClassifier(PlainCheckpoint):
         pooling: Pooling = "last",
         implementation: Implementation = "torch",
         forget_bias: float | None = None,
+        members: int = 1,
         class_balance: float = 0.0,
         label_smoothing: float = 0.0,
         optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
@@ -80,6 +84,7 @@ class SequenceClassifier(PlainCheckpoint):
         self.keep_hyperparameters()
         if len(class_names) < 2:
             raise ValueError(f"there are {len(class_names)} classes, {class_names}: a classifier needs at least 2")
+        check_at_least("model.members", members, 1)
         check_at_least("model.class_balance", class_balance, 0)
         for option, value in (("character_dropout", character_dropout), ("label_smoothing", label_smoothing)):
             if not 0 <= value < 1:
@@ -92,20 +97,23 @@ class SequenceClassifier(PlainCheckpoint):
         self.optimizer, self.schedule = optimizer, build(schedule, Schedule)
 
         num_classes = len(class_names)
-        self.network = SequenceNetwork(
-            None if vocabulary is None else len(vocabulary),
-            num_classes,
-            cell,
-            hidden_size,
-            num_layers,
-            bidirectional,
-            embedding_dim,
-            ngram_buckets,
-            skip,
-            dropout,
-            pooling,
-            implementation,
-            forget_bias,
+        self.networks = nn.ModuleList(
+            SequenceNetwork(
+                None if vocabulary is None else len(vocabulary),
+                num_classes,
+                cell,
+                hidden_size,
+                num_layers,
+                bidirectional,
+                embedding_dim,
+                ngram_buckets,
+                skip,
+                dropout,
+                pooling,
+                implementation,
+                forget_bias,
+            )
+            for _ in range(members)
         )
         self.class_weights: Tensor | None = None
         self.training_means = WeightedMeans(("loss", "accuracy"))
@@ -115,11 +123,18 @@ class SequenceClassifier(PlainCheckpoint):
 
     def configure_optimizers(self) -> Any:
         """One optimizer, and the schedule of its learning rate."""
-        return self.schedule.configure(build_optimizer(self.optimizer, self.network.parameters()), self.trainer)
+        return self.schedule.configure(build_optimizer(self.optimizer, self.networks.parameters()), self.trainer)
 
     def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
         """Logits (batch, classes) of sequences (batch, time) of `lengths` (batch,)."""
-        logits: Tensor = self.network(sequences, lengths)
+        logits = self.member_logits(sequences, lengths)
+        if len(logits) == 1:
+            return logits[0]
+        return logits.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(logits))  # of the mean probability
+
+    def member_logits(self, sequences: Tensor, lengths: Tensor) -> Tensor:
+        """Logits of each network, (members, batch, classes)."""
+        logits = torch.stack([network(sequences, lengths) for network in self.networks])
         return logits.float()  # the loss is float32 also under bfloat16
 
     # ------------------------------------------------------------------------------------------------------- training
@@ -141,12 +156,15 @@ class SequenceClassifier(PlainCheckpoint):
         if self.character_dropout:
             is_dropped = torch.rand(sequences.shape, device=self.device) < self.character_dropout
             sequences = sequences.masked_fill(is_dropped, UNKNOWN)
-        logits = self(sequences, lengths)
+        logits = self.member_logits(sequences, lengths).transpose(0, 1)  # (batch, members, classes)
+        labels = labels[:, None].expand(logits.shape[:2])
         weights, smoothing = self.class_weights, self.label_smoothing
-        losses = F.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="none")
+        losses = F.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), weights, label_smoothing=smoothing, reduction="none"
+        )
         # Not the weighted mean, whose scale would differ from batch to batch and between processes.
         loss = losses.mean()
-        hits = (logits.detach().argmax(dim=1) == labels).float().mean()
+        hits = (logits.detach().argmax(dim=2) == labels).float().mean()
         self.training_means.update((loss, hits), len(labels))
         if is_written(self.trainer):
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]

@@ -52,9 +52,9 @@ def test_a_softmax_before_the_loss_could_not_go_below_1_4612():
 def test_the_loss_is_of_the_logits_and_goes_below_that_floor():
     model = SequenceClassifier(Palindromes(5).class_names, hidden_size=4)
     with torch.no_grad():
-        for parameter in model.network.output.parameters():
+        for parameter in model.networks[0].output.parameters():
             parameter.zero_()
-        model.network.output.bias[3] = 10.0  # sure of 3
+        model.networks[0].output.bias[3] = 10.0  # sure of 3
     model.trainer = trainer(log_every_n_steps=50)
     threes = (torch.zeros(5, 4), torch.full((5,), 4), torch.full((5,), 3))
     assert model(threes[0], threes[1])[0].tolist() == pytest.approx([0, 0, 0, 10, 0, 0, 0, 0, 0, 0], abs=1e-6)
@@ -103,6 +103,18 @@ def test_gradients_are_clipped_after_backward():
         norms[limit] = watch.norms
     assert min(norms[None]) > 0.02
     assert max(norms[0.01]) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_an_ensemble_says_the_mean_of_its_members_probabilities():
+    model = classifier(members=3).eval()
+    sequences, lengths, labels = batch()
+    alone = torch.stack([network(sequences, lengths).softmax(dim=1) for network in model.networks])
+    assert not torch.allclose(alone[0], alone[1])
+    torch.testing.assert_close(model(sequences, lengths).exp(), alone.mean(dim=0))
+    model.trainer = trainer(log_every_n_steps=50)
+    # each member learns alone: the loss is the mean of theirs
+    expected = torch.stack([F.cross_entropy(p.log(), labels) for p in alone]).mean()
+    torch.testing.assert_close(model.training_step((sequences, lengths, labels), 1), expected)
 
 
 def test_class_weights_are_inverse_to_the_sizes_and_have_mean_1_over_samples():
@@ -163,6 +175,7 @@ def test_the_checkpoint_holds_vocabulary_and_classes_as_plain_values(tmp_path):
     ("options", "message"),
     [
         ({"class_names": ["x"]}, "there are 1 classes"),
+        ({"members": 0}, r"model\.members is 0"),
         ({"class_balance": -1.0}, r"model\.class_balance is -1"),
         ({"character_dropout": 1.0}, r"model\.character_dropout is 1\.0: use a number from 0 to below 1"),
         ({"label_smoothing": 1.0}, r"model\.label_smoothing is 1\.0"),
