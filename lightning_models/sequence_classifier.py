@@ -14,6 +14,7 @@ from lightning_models.checks import check_at_least
 from lightning_models.injection import build, default
 from lightning_models.metrics.classification import AccuracyByLength, balanced_accuracy, macro_f1
 from lightning_models.metrics.means import WeightedMeans
+from lightning_models.networks.naive_bayes import NaiveBayes
 from lightning_models.networks.recurrent import Cell, Implementation
 from lightning_models.networks.sequence_network import Pooling, SequenceNetwork
 from lightning_models.optimizers import build_optimizer
@@ -46,6 +47,8 @@ class SequenceClassifier(PlainCheckpoint):
         forget_bias: initial bias of the LSTM's forget gates; by default random around 0.
         members: networks that are trained side by side on the same batches, from other first weights; what is said is
             the mean of their probabilities (an ensemble, worth half a point to a point where data is scarce).
+        naive_bayes_buckets: rows of the table of a naive Bayes classifier over n-grams of characters, which is counted
+            once on the training lines and whose log-likelihoods are added to the logits, with learned weights; 0: none.
         class_balance: exponent of the class weights 1 / size ** class_balance in the training loss, scaled to a mean of
             1 over the samples: 0 for none, 1 for classes that count alike however rare they are.
         label_smoothing: part of each training label that is spread over all classes.
@@ -75,6 +78,7 @@ class SequenceClassifier(PlainCheckpoint):
         implementation: Implementation = "torch",
         forget_bias: float | None = None,
         members: int = 1,
+        naive_bayes_buckets: int = 0,
         class_balance: float = 0.0,
         label_smoothing: float = 0.0,
         optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
@@ -85,12 +89,14 @@ class SequenceClassifier(PlainCheckpoint):
         if len(class_names) < 2:
             raise ValueError(f"there are {len(class_names)} classes, {class_names}: a classifier needs at least 2")
         check_at_least("model.members", members, 1)
+        check_at_least("model.naive_bayes_buckets", naive_bayes_buckets, 0)
         check_at_least("model.class_balance", class_balance, 0)
         for option, value in (("character_dropout", character_dropout), ("label_smoothing", label_smoothing)):
             if not 0 <= value < 1:
                 raise ValueError(f"model.{option} is {value}: use a number from 0 to below 1")
-        if character_dropout and vocabulary is None:
-            raise ValueError(f"model.character_dropout is {character_dropout}, but the data are numbers: leave it out")
+        for option, given in (("character_dropout", character_dropout), ("naive_bayes_buckets", naive_bayes_buckets)):
+            if given and vocabulary is None:
+                raise ValueError(f"model.{option} is {given}, but the data are numbers: leave it out")
         self.class_names, self.vocabulary = list(class_names), vocabulary
         self.character_dropout, self.label_smoothing = character_dropout, label_smoothing
         self.class_balance = class_balance
@@ -115,6 +121,7 @@ class SequenceClassifier(PlainCheckpoint):
             )
             for _ in range(members)
         )
+        self.naive_bayes = NaiveBayes(num_classes, naive_bayes_buckets) if naive_bayes_buckets else None
         self.class_weights: Tensor | None = None
         self.training_means = WeightedMeans(("loss", "accuracy"))
         self.evaluation_means = WeightedMeans(("loss", "top3_accuracy"))
@@ -123,7 +130,7 @@ class SequenceClassifier(PlainCheckpoint):
 
     def configure_optimizers(self) -> Any:
         """One optimizer, and the schedule of its learning rate."""
-        return self.schedule.configure(build_optimizer(self.optimizer, self.networks.parameters()), self.trainer)
+        return self.schedule.configure(build_optimizer(self.optimizer, self.parameters()), self.trainer)
 
     def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
         """Logits (batch, classes) of sequences (batch, time) of `lengths` (batch,)."""
@@ -132,31 +139,45 @@ class SequenceClassifier(PlainCheckpoint):
             return logits[0]
         return logits.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(logits))  # of the mean probability
 
-    def member_logits(self, sequences: Tensor, lengths: Tensor) -> Tensor:
-        """Logits of each network, (members, batch, classes)."""
-        logits = torch.stack([network(sequences, lengths) for network in self.networks])
+    def member_logits(self, sequences: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits of each network, (members, batch, classes); `labels` are those of training sequences."""
+        given = sequences
+        if labels is not None and self.character_dropout:
+            is_dropped = torch.rand(sequences.shape, device=self.device) < self.character_dropout
+            given = sequences.masked_fill(is_dropped, UNKNOWN)
+        logits = torch.stack([network(given, lengths) for network in self.networks])
+        if self.naive_bayes is not None:
+            logits = logits + self.naive_bayes(sequences, lengths, labels)
         return logits.float()  # the loss is float32 also under bfloat16
 
     # ------------------------------------------------------------------------------------------------------- training
 
     def on_fit_start(self) -> None:
-        """Take the sizes of the classes from the data, where their weights are asked for."""
+        """Take from the data what is counted and not learned: the sizes of the classes, and n-grams."""
         if self.class_balance:
-            counts = getattr(getattr(self.trainer, "datamodule", None), "class_counts", None)
-            if counts is None:
-                raise ValueError(
-                    f"model.class_balance is {self.class_balance}, but the data does not tell the sizes of its classes "
-                    "(class_counts): leave it out"
-                )
-            self.class_weights = class_weights(torch.tensor(counts), self.class_balance).to(self.device)
+            counts = torch.tensor(self.from_data("class_counts", "class_balance"))
+            self.class_weights = class_weights(counts, self.class_balance).to(self.device)
+        if self.naive_bayes is not None:
+            batches = self.from_data("training_lines", "naive_bayes_buckets")()
+            self.naive_bayes.count_all(tuple(part.to(self.device) for part in batch) for batch in batches)
+
+    def from_data(self, name: str, option: str) -> Any:
+        """What the data module knows under `name`.
+
+        Raises:
+            ValueError: if it does not; the message names the `option` that needs it.
+        """
+        found = getattr(getattr(self.trainer, "datamodule", None), name, None)
+        if found is None:
+            raise ValueError(
+                f"model.{option} is {self.hparams[option]}, but this data does not tell its {name}: leave it out"
+            )
+        return found
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
         """The cross entropy of the logits; the softmax is part of it and stands nowhere else."""
         sequences, lengths, labels = batch
-        if self.character_dropout:
-            is_dropped = torch.rand(sequences.shape, device=self.device) < self.character_dropout
-            sequences = sequences.masked_fill(is_dropped, UNKNOWN)
-        logits = self.member_logits(sequences, lengths).transpose(0, 1)  # (batch, members, classes)
+        logits = self.member_logits(sequences, lengths, labels).transpose(0, 1)  # (batch, members, classes)
         labels = labels[:, None].expand(logits.shape[:2])
         weights, smoothing = self.class_weights, self.label_smoothing
         losses = F.cross_entropy(

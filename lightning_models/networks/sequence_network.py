@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lightning_models.checks import check_at_least, check_at_least_one, check_choice
+from lightning_models.networks.naive_bayes import hashed_ngrams
 from lightning_models.networks.recurrent import Cell, Implementation, recurrent
 
 Pooling = Literal["last", "mean", "max", "mean_max"]
@@ -148,8 +149,6 @@ class NGramEmbedding(nn.Module):
     N-grams are hashed into `buckets` rows: no table of them needs to be kept, and an unseen one has a vector too.
     """
 
-    multiplier = 1_000_003  # a prime, as in Python's own string hash of old
-
     def __init__(self, buckets: int, dim: int, orders: tuple[int, ...] = (2, 3, 4)) -> None:
         super().__init__()
         self.buckets, self.orders = buckets, orders
@@ -158,13 +157,6 @@ class NGramEmbedding(nn.Module):
 
     def forward(self, characters: Tensor) -> Tensor:
         """Vectors (batch, time, dim) of characters (batch, time) int64. Before the first character there are zeros."""
-        total: Tensor | None = None
-        hashed = characters
-        for order in range(2, max(self.orders) + 1):
-            earlier = F.pad(characters, (order - 1, 0))[:, : characters.shape[1]]
-            hashed = (hashed * self.multiplier + earlier + order) % 2_147_483_647
-            if order in self.orders:
-                vectors: Tensor = self.table(hashed % self.buckets)
-                total = vectors if total is None else total + vectors
-        assert total is not None
-        return total
+        rows = hashed_ngrams(characters, max(self.orders))[:, :, [order - 1 for order in self.orders]]
+        vectors: Tensor = self.table(rows % self.buckets)  # (batch, time, orders, dim)
+        return vectors.sum(dim=2)

@@ -117,6 +117,19 @@ def test_an_ensemble_says_the_mean_of_its_members_probabilities():
     torch.testing.assert_close(model.training_step((sequences, lengths, labels), 1), expected)
 
 
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_naive_bayes_is_counted_before_the_first_batch_and_kept(tmp_path):
+    data = Names(batch_size=512)
+    model = SequenceClassifier(data.class_names, data.vocabulary, hidden_size=4, naive_bayes_buckets=5000)
+    run = trainer(limit_train_batches=1, limit_val_batches=0)
+    run.fit(model, data)
+    ngrams = [min(len(line), 200) - k for lines in data.lines["train"].values() for line in lines for k in range(5)]
+    assert model.naive_bayes.counts.sum().item() == sum(n for n in ngrams if n > 0)
+    run.save_checkpoint(tmp_path / "a.ckpt")
+    again = SequenceClassifier.load_from_checkpoint(tmp_path / "a.ckpt", weights_only=True)
+    assert torch.equal(again.naive_bayes.counts, model.naive_bayes.counts)
+
+
 def test_class_weights_are_inverse_to_the_sizes_and_have_mean_1_over_samples():
     counts = torch.tensor([90, 9, 1])
     weights = class_weights(counts, 1.0)
@@ -130,7 +143,7 @@ def test_class_weights_are_inverse_to_the_sizes_and_have_mean_1_over_samples():
 def test_class_weights_need_the_sizes():
     data = Palindromes(5)
     model = SequenceClassifier(data.class_names, hidden_size=4, class_balance=1.0)
-    with pytest.raises(ValueError, match=r"model\.class_balance is 1\.0, but the data does not tell the sizes"):
+    with pytest.raises(ValueError, match=r"model\.class_balance is 1\.0, but this data does not tell its class_counts"):
         trainer().fit(model, data)
 
 
@@ -175,6 +188,8 @@ def test_the_checkpoint_holds_vocabulary_and_classes_as_plain_values(tmp_path):
     ("options", "message"),
     [
         ({"class_names": ["x"]}, "there are 1 classes"),
+        ({"naive_bayes_buckets": -1}, r"model\.naive_bayes_buckets is -1"),
+        ({"vocabulary": None, "naive_bayes_buckets": 9}, "naive_bayes_buckets is 9, but the data are numbers"),
         ({"members": 0}, r"model\.members is 0"),
         ({"class_balance": -1.0}, r"model\.class_balance is -1"),
         ({"character_dropout": 1.0}, r"model\.character_dropout is 1\.0: use a number from 0 to below 1"),
