@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from datamodules.tensor_dataset import Batch, TensorLoader
 from datamodules.text_files import STANDARD_INPUT, read_lines
 from datamodules.vocabulary import Encoder, build_vocabulary, normalized
 
-Samples = tuple[Tensor, Tensor, Tensor]  # where a line begins, how many characters it has, its label; (lines,) int64
+Samples = tuple[Tensor, Tensor, Tensor]  # where lines begin, or they themselves; their lengths; their labels
 
 
 class Names(LightningDataModule):
@@ -117,6 +118,13 @@ class Names(LightningDataModule):
     def class_counts(self) -> list[int]:
         """Training lines of each class."""
         return [len(self.lines["train"].get(name, [])) for name in self.class_names]
+
+    def training_lines(self) -> Iterator[Samples]:
+        """All training lines in batches like those of training, each line once and as a whole."""
+        characters, samples = self._encoded("train")
+        for batch in TensorLoader(samples, 512, rank=0, world_size=1, augment=partial(gather, characters, None)):
+            sequences, lengths, labels = batch
+            yield sequences, lengths, labels
 
     @cached_property
     def lines(self) -> dict[str, LinesOfClass]:
@@ -238,11 +246,11 @@ class Names(LightningDataModule):
         found = self.duplicates
         told = f"{self._source}: {len(self.class_names)} classes; " + ", ".join(f"{n:,} {p}" for p, n in counts.items())
         if found.repeated:
-            told += f"; {found.repeated:,} repeated lines left out"
+            told += f"; repeated lines left out: {found.repeated:,}"
         if found.across_parts:
-            told += f"; {found.across_parts:,} left out that a later part has too"
+            told += f"; left out because a later part has them too: {found.across_parts:,}"
         if found.ambiguous:
-            told += f"; {len(found.ambiguous):,} lines are in several classes, each in one part only"
+            told += f"; lines in several classes, each in one part only: {len(found.ambiguous):,}"
         print(told, file=sys.stderr)
 
 

@@ -5,8 +5,8 @@ import importlib
 LOCALES = {
     "Croatia": "hr_HR", "Czechia": "cs_CZ", "Estonia": "et_EE", "Finland": "fi_FI", "France": "fr_FR",
     "Germany": "de_DE", "India": "en_IN", "Indonesia": "id_ID", "Ireland": "ga_IE", "Italy": "it_IT",
-    "Kenya": "en_KE", "Netherlands": "nl_NL", "Slovakia": "sk_SK", "Slovenia": "sl_SI", "Spain": "es_ES",
-    "Sweden": "sv_SE", "United Kingdom": "en_GB", "South Africa": "zu_ZA",
+    "Kenya": "en_KE", "Netherlands": "nl_NL", "Slovakia": "sk_SK", "Slovenia": "sl_SI", "South Africa": "zu_ZA",
+    "Spain": "es_ES", "Sweden": "sv_SE", "United Kingdom": "en_GB",
 }  # fmt: skip
 # Those in Latin letters with more than 150 names: a name in Greek or Tamil letters would be no question at all.
 

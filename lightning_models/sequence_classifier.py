@@ -1,11 +1,12 @@
 """Sequences and their classes: palindromes, names, languages."""
 
+import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from pytorch_lightning.cli import OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lightning_models.batch_counting import is_written
@@ -13,6 +14,7 @@ from lightning_models.checks import check_at_least
 from lightning_models.injection import build, default
 from lightning_models.metrics.classification import AccuracyByLength, balanced_accuracy, macro_f1
 from lightning_models.metrics.means import WeightedMeans
+from lightning_models.networks.naive_bayes import NaiveBayes
 from lightning_models.networks.recurrent import Cell, Implementation
 from lightning_models.networks.sequence_network import Pooling, SequenceNetwork
 from lightning_models.optimizers import build_optimizer
@@ -36,12 +38,17 @@ class SequenceClassifier(PlainCheckpoint):
         bidirectional: read backwards as well.
         embedding_dim: length of the vector learned for each character; by default characters are one-hot.
         ngram_buckets: rows of a table of vectors for the 2-, 3- and 4-grams of characters; 0: no such table.
+        skip: let the logits see the sum of these vectors too, past the recurrent layers.
         dropout: probability with which a number is zeroed in training: after the embedding, each layer and the pooling.
         character_dropout: probability with which a character becomes the unknown one in training, so that the network
             learns to do without. Only then is the unknown character's vector trained.
         pooling: what the logits are made of: the last state (last), the mean, the maximum, or both (mean_max).
         implementation: torch for torch.nn's cells, scratch for this project's; same weights, same results.
         forget_bias: initial bias of the LSTM's forget gates; by default random around 0.
+        members: networks that are trained side by side on the same batches, from other first weights; what is said is
+            the mean of their probabilities (an ensemble, worth half a point to a point where data is scarce).
+        naive_bayes_buckets: rows of the table of a naive Bayes classifier over n-grams of characters, which is counted
+            once on the training lines and whose log-likelihoods are added to the logits, with learned weights; 0: none.
         class_balance: exponent of the class weights 1 / size ** class_balance in the training loss, scaled to a mean of
             1 over the samples: 0 for none, 1 for classes that count alike however rare they are.
         label_smoothing: part of each training label that is spread over all classes.
@@ -64,11 +71,14 @@ class SequenceClassifier(PlainCheckpoint):
         bidirectional: bool = False,
         embedding_dim: int | None = None,
         ngram_buckets: int = 0,
+        skip: bool = False,
         dropout: float = 0.0,
         character_dropout: float = 0.0,
         pooling: Pooling = "last",
         implementation: Implementation = "torch",
         forget_bias: float | None = None,
+        members: int = 1,
+        naive_bayes_buckets: int = 0,
         class_balance: float = 0.0,
         label_smoothing: float = 0.0,
         optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
@@ -78,32 +88,40 @@ class SequenceClassifier(PlainCheckpoint):
         self.keep_hyperparameters()
         if len(class_names) < 2:
             raise ValueError(f"there are {len(class_names)} classes, {class_names}: a classifier needs at least 2")
+        check_at_least("model.members", members, 1)
+        check_at_least("model.naive_bayes_buckets", naive_bayes_buckets, 0)
         check_at_least("model.class_balance", class_balance, 0)
         for option, value in (("character_dropout", character_dropout), ("label_smoothing", label_smoothing)):
             if not 0 <= value < 1:
                 raise ValueError(f"model.{option} is {value}: use a number from 0 to below 1")
-        if character_dropout and vocabulary is None:
-            raise ValueError(f"model.character_dropout is {character_dropout}, but the data are numbers: leave it out")
+        for option, given in (("character_dropout", character_dropout), ("naive_bayes_buckets", naive_bayes_buckets)):
+            if given and vocabulary is None:
+                raise ValueError(f"model.{option} is {given}, but the data are numbers: leave it out")
         self.class_names, self.vocabulary = list(class_names), vocabulary
         self.character_dropout, self.label_smoothing = character_dropout, label_smoothing
         self.class_balance = class_balance
         self.optimizer, self.schedule = optimizer, build(schedule, Schedule)
 
         num_classes = len(class_names)
-        self.network = SequenceNetwork(
-            None if vocabulary is None else len(vocabulary),
-            num_classes,
-            cell,
-            hidden_size,
-            num_layers,
-            bidirectional,
-            embedding_dim,
-            ngram_buckets,
-            dropout,
-            pooling,
-            implementation,
-            forget_bias,
+        self.networks = nn.ModuleList(
+            SequenceNetwork(
+                None if vocabulary is None else len(vocabulary),
+                num_classes,
+                cell,
+                hidden_size,
+                num_layers,
+                bidirectional,
+                embedding_dim,
+                ngram_buckets,
+                skip,
+                dropout,
+                pooling,
+                implementation,
+                forget_bias,
+            )
+            for _ in range(members)
         )
+        self.naive_bayes = NaiveBayes(num_classes, naive_bayes_buckets) if naive_bayes_buckets else None
         self.class_weights: Tensor | None = None
         self.training_means = WeightedMeans(("loss", "accuracy"))
         self.evaluation_means = WeightedMeans(("loss", "top3_accuracy"))
@@ -112,38 +130,62 @@ class SequenceClassifier(PlainCheckpoint):
 
     def configure_optimizers(self) -> Any:
         """One optimizer, and the schedule of its learning rate."""
-        return self.schedule.configure(build_optimizer(self.optimizer, self.network.parameters()), self.trainer)
+        return self.schedule.configure(build_optimizer(self.optimizer, self.parameters()), self.trainer)
 
     def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
         """Logits (batch, classes) of sequences (batch, time) of `lengths` (batch,)."""
-        logits: Tensor = self.network(sequences, lengths)
+        logits = self.member_logits(sequences, lengths)
+        if len(logits) == 1:
+            return logits[0]
+        return logits.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(logits))  # of the mean probability
+
+    def member_logits(self, sequences: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits of each network, (members, batch, classes); `labels` are those of training sequences."""
+        given = sequences
+        if labels is not None and self.character_dropout:
+            is_dropped = torch.rand(sequences.shape, device=self.device) < self.character_dropout
+            given = sequences.masked_fill(is_dropped, UNKNOWN)
+        logits = torch.stack([network(given, lengths) for network in self.networks])
+        if self.naive_bayes is not None:
+            logits = logits + self.naive_bayes(sequences, lengths, labels)
         return logits.float()  # the loss is float32 also under bfloat16
 
     # ------------------------------------------------------------------------------------------------------- training
 
     def on_fit_start(self) -> None:
-        """Take the sizes of the classes from the data, where their weights are asked for."""
+        """Take from the data what is counted and not learned: the sizes of the classes, and n-grams."""
         if self.class_balance:
-            counts = getattr(getattr(self.trainer, "datamodule", None), "class_counts", None)
-            if counts is None:
-                raise ValueError(
-                    f"model.class_balance is {self.class_balance}, but the data does not tell the sizes of its classes "
-                    "(class_counts): leave it out"
-                )
-            self.class_weights = class_weights(torch.tensor(counts), self.class_balance).to(self.device)
+            counts = torch.tensor(self.from_data("class_counts", "class_balance"))
+            self.class_weights = class_weights(counts, self.class_balance).to(self.device)
+        if self.naive_bayes is not None:
+            batches = self.from_data("training_lines", "naive_bayes_buckets")()
+            self.naive_bayes.count_all(tuple(part.to(self.device) for part in batch) for batch in batches)
+
+    def from_data(self, name: str, option: str) -> Any:
+        """What the data module knows under `name`.
+
+        Raises:
+            ValueError: if it does not; the message names the `option` that needs it.
+        """
+        found = getattr(getattr(self.trainer, "datamodule", None), name, None)
+        if found is None:
+            raise ValueError(
+                f"model.{option} is {self.hparams[option]}, but this data does not tell its {name}: leave it out"
+            )
+        return found
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
         """The cross entropy of the logits; the softmax is part of it and stands nowhere else."""
         sequences, lengths, labels = batch
-        if self.character_dropout:
-            is_dropped = torch.rand(sequences.shape, device=self.device) < self.character_dropout
-            sequences = sequences.masked_fill(is_dropped, UNKNOWN)
-        logits = self(sequences, lengths)
+        logits = self.member_logits(sequences, lengths, labels).transpose(0, 1)  # (batch, members, classes)
+        labels = labels[:, None].expand(logits.shape[:2])
         weights, smoothing = self.class_weights, self.label_smoothing
-        losses = F.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="none")
+        losses = F.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), weights, label_smoothing=smoothing, reduction="none"
+        )
         # Not the weighted mean, whose scale would differ from batch to batch and between processes.
         loss = losses.mean()
-        hits = (logits.detach().argmax(dim=1) == labels).float().mean()
+        hits = (logits.detach().argmax(dim=2) == labels).float().mean()
         self.training_means.update((loss, hits), len(labels))
         if is_written(self.trainer):
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]

@@ -69,6 +69,34 @@ def write_texts(root):
     return Path(root)
 
 
+def write_names(root, names=30):
+    """`names` made-up surnames of each of three peoples in names/<People>.txt."""
+    for people, syllables, ending in (
+        ("Polish", "kow now szcz", "ski"),
+        ("Irish", "bri ke do", "an"),
+        ("Czech", "č ř", "ek"),
+    ):
+        choices = syllables.split()
+        lines = [f"{choices[n % len(choices)]}{'aeiou'[n % 5]}{n}{ending}".capitalize() for n in range(names)]
+        write_lines(Path(root) / "names" / f"{people}.txt", lines)
+    return Path(root)
+
+
+def write_languages(root, sentences=20):
+    """`sentences` repetitive sentences in each of two languages in languages/{train,val,test}/<language>.txt."""
+    for part in ("train", "val", "test"):
+        for language, words in (("english", "the house of words"), ("german", "das Haus der Wörter")):
+            lines = [f"{part} {n}: {words} {words} {words} {n % 7}" for n in range(sentences)]
+            write_lines(Path(root) / "languages" / part / f"{language}.txt", lines)
+    return Path(root)
+
+
+def write_lines(path, lines):
+    """A UTF-8 text file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
 def zip_folder(folder, zip_path):
     """All files below `folder`, by their names relative to it."""
     with zipfile.ZipFile(zip_path, "w") as archive:

@@ -8,7 +8,14 @@ import pytest
 import yaml
 
 import cli
-from tests.stand_in_data import write_cifar10, write_image_folder, write_mnist, write_texts
+from tests.stand_in_data import (
+    write_cifar10,
+    write_image_folder,
+    write_languages,
+    write_mnist,
+    write_names,
+    write_texts,
+)
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "configs").glob("*/*.yaml"))
@@ -36,6 +43,8 @@ def data_root(tmp_path_factory):
     write_cifar10(root)
     write_texts(root)
     write_image_folder(root / "images", count=8, size=128)
+    write_names(root)
+    write_languages(root)
     return root
 
 
@@ -46,7 +55,7 @@ def few_batches(config_path, data_root):
     options = ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
     options += ["--trainer.limit_val_batches", "1", "--trainer.log_every_n_steps", "1", "--data.batch_size", "2"]
     options += ["--samples.grid", "2", "--samples.progress_columns", "2", "--samples.interpolation_steps", "2"]
-    if data != "Digits":
+    if data not in ("Digits", "Palindromes"):
         options += ["--data.root", str(data_root)]
     if data == "Text":
         options += ["--texts.length", "20"]
@@ -84,6 +93,9 @@ def test_every_config_of_the_contract_is_there():
         "classifier": "mnist_mlp mnist_mlp_small mnist_cnn digits cifar10 mnist_judge digits_judge",
         "text": "english dickens_gru shakespeare_report shakespeare_rnn shakespeare_lstm shakespeare_gru "
         "shakespeare_best",
+        "palindromes": "rnn lstm lstm_30",
+        "names": "surnames names names_balanced",
+        "languages": "report_1 languages",
     }
     for family, names in expected.items():
         for name in names.split():

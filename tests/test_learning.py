@@ -1,4 +1,6 @@
-"""The demo learns digits: a classifier of real digits recognises what it makes, of all kinds."""
+"""Models learn on real or generated data what chance cannot do."""
+
+import json
 
 import numpy as np
 import pytest
@@ -31,3 +33,19 @@ def test_the_demo_makes_digits_of_all_kinds(tmp_path):
 
     noise = np.random.default_rng(0).permuted(held_out, axis=1)  # the right brightness, nothing else
     assert distance(made) < 0.5 * (distance(held_out) + distance(noise))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "bound"),
+    [
+        (["-c", "configs/palindromes/lstm.yaml", "--data.length", "6", "--trainer.max_steps", "750"], 0.95),
+        (["-c", "configs/palindromes/rnn.yaml", "--data.length", "6", "--trainer.max_steps", "750"], 0.95),
+        (["-c", "configs/names/surnames.yaml", "--trainer.max_epochs", "3"], 0.6),  # the largest class has 0.17
+    ],
+    ids=["lstm", "rnn", "surnames"],
+)
+def test_recurrent_networks_remember_and_tell_names_apart(tmp_path, options, bound):
+    cli.main(["fit", *options, "--quiet", "--run_dir", str(tmp_path / "run"), "--trainer.accelerator", "cpu"])
+    metrics = json.loads((tmp_path / "run" / "summary.json").read_text())["metrics"]
+    assert metrics["val/accuracy"] > bound

@@ -20,22 +20,27 @@ VARIATIONAL = [
     *("--model.likelihood", "BinarizedBernoulli", "--data.value_range", "[0.0, 1.0]"),
 ]
 LANGUAGE = ["--model.hidden_dim", "16", "--data.chunk_length", "16", "--texts.length", "20"]
+RECURRENT = [
+    *("--model.cell", "gru", "--model.hidden_size", "16", "--model.embedding_dim", "8", "--model.class_balance", "0.5"),
+]
 OPTIONS = {
     "GAN": ADVERSARIAL,
     "WGANGP": ADVERSARIAL,
     "VAE": VARIATIONAL,
     "ImageClassifier": ["--model.l2", "1e-4"],
     "CharLanguageModel": LANGUAGE,
+    "SequenceClassifier": RECURRENT,
 }
 SAME_NUMBERS = {
     "VAE": ("val/elbo", "val/kl", "val/active_units"),  # its noise in validation is that of the global batch too
     "ImageClassifier": ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "val/accuracy_3"),
     "CharLanguageModel": ("train/nats_per_char", "val/nats_per_char", "val/bits_per_char", "val/perplexity"),
+    "SequenceClassifier": ("train/loss", "val/loss", "val/balanced_accuracy", "val/accuracy_length_5_to_9"),
 }
 
 
 def fit(run_dir, devices, batch_size, variant):
-    data = "Text" if variant == "CharLanguageModel" else "Digits"
+    data = {"CharLanguageModel": "Text", "SequenceClassifier": "Names"}.get(variant, "Digits")
     args = ["fit", "--model", variant, "--data", data, "--quiet", "--run_dir", str(run_dir)]
     args += ["--trainer.accelerator", "cpu", "--trainer.devices", str(devices), "--data.batch_size", str(batch_size)]
     args += ["--trainer.max_epochs", "2", "--trainer.limit_train_batches", "6", *OPTIONS[variant]]

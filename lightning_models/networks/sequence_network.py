@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lightning_models.checks import check_at_least, check_at_least_one, check_choice
+from lightning_models.networks.naive_bayes import hashed_ngrams
 from lightning_models.networks.recurrent import Cell, Implementation, recurrent
 
 Pooling = Literal["last", "mean", "max", "mean_max"]
@@ -26,6 +27,7 @@ class SequenceNetwork(nn.Module):
         bidirectional: bool = False,
         embedding_dim: int | None = None,
         ngram_buckets: int = 0,
+        skip: bool = False,
         dropout: float = 0.0,
         pooling: Pooling = "last",
         implementation: Implementation = "torch",
@@ -42,7 +44,10 @@ class SequenceNetwork(nn.Module):
             bidirectional: Read backwards as well.
             embedding_dim: Length of the vector learned for each character; by default characters are one-hot.
             ngram_buckets: Rows of a table of vectors for the 2-, 3- and 4-grams that end at a character, which are
-                added to its own vector; n-grams share rows by chance (hashing). 0: no such table.
+                added to its own vector; n-grams share rows by chance (hashing). 0: no such table. The end of a sequence
+                becomes a step of its own then, so that there are n-grams of endings as well.
+            skip: Let the logits see the vectors themselves too, summed and divided by the square root of their number,
+                past the recurrent layers (wide and deep, Cheng et al. 2016).
             dropout: Probability with which a number is zeroed in training: of the embedding, between layers and of
                 what is pooled.
             pooling: What the logits are made of: the last state of the last layer, the mean or the maximum of its
@@ -77,9 +82,10 @@ class SequenceNetwork(nn.Module):
             implementation=implementation,
             forget_bias=forget_bias,
         )
-        directions = 2 if bidirectional else 1
-        self.output = nn.Linear((2 if pooling == "mean_max" else 1) * directions * hidden_size, num_classes)
-        self.directions = directions
+        self.directions = 2 if bidirectional else 1
+        pooled = (2 if pooling == "mean_max" else 1) * self.directions * hidden_size
+        self.skip = skip
+        self.output = nn.Linear(pooled + (features if skip else 0), num_classes)
 
     def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
         """Logits (batch, num_classes).
@@ -88,19 +94,27 @@ class SequenceNetwork(nn.Module):
             sequences: (batch, time), characters int64 or numbers float32; what is behind a sequence's end is not read.
             lengths: (batch,) int64, from 1 to time.
         """
-        features = self.dropout(self.embed(sequences))  # (batch, time, features)
-        if bool((lengths == sequences.shape[1]).all()):
+        is_inside = self.inside(sequences, lengths)
+        if self.ngrams is not None:
+            sequences, lengths = F.pad(sequences.masked_fill(~is_inside, 0), (0, 1)), lengths + 1
+            is_inside = self.inside(sequences, lengths)
+        embedded = self.embed(sequences)  # (batch, time, features)
+        features = self.dropout(embedded)
+        if bool(is_inside.all()):
             outputs, state = self.recurrent(features)
         else:
             packed = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)
             packed, state = self.recurrent(packed)
             if self.pooling != "last":
-                outputs, _ = pad_packed_sequence(packed, batch_first=True)
+                outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=sequences.shape[1])
         if self.pooling == "last":
             hidden = state[0] if isinstance(state, tuple) else state  # (layers * directions, batch, hidden_size)
             pooled = torch.cat(list(hidden[-self.directions :]), dim=1)
         else:
-            pooled = self.pool(outputs, lengths)
+            pooled = self.pool(outputs, is_inside)
+        if self.skip:
+            total = embedded.where(is_inside.unsqueeze(2), 0).sum(dim=1)
+            pooled = torch.cat([pooled, total / lengths[:, None].sqrt()], dim=1)
         logits: Tensor = self.output(self.dropout(pooled))
         return logits
 
@@ -113,12 +127,17 @@ class SequenceNetwork(nn.Module):
         vectors: Tensor = self.embedding(sequences)
         return vectors if self.ngrams is None else vectors + self.ngrams(sequences)
 
-    def pool(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+    @staticmethod
+    def inside(sequences: Tensor, lengths: Tensor) -> Tensor:
+        """Which steps are within their sequence, bool (batch, time)."""
+        return torch.arange(sequences.shape[1], device=lengths.device) < lengths[:, None]
+
+    def pool(self, outputs: Tensor, is_inside: Tensor) -> Tensor:
         """Mean, maximum or both of the outputs (batch, time, features) within each sequence."""
-        is_inside = (torch.arange(outputs.shape[1], device=lengths.device) < lengths[:, None]).unsqueeze(2)
+        is_inside = is_inside.unsqueeze(2)
         pooled = []
         if self.pooling != "max":
-            pooled.append(outputs.where(is_inside, 0).sum(dim=1) / lengths[:, None])
+            pooled.append(outputs.where(is_inside, 0).sum(dim=1) / is_inside.sum(dim=1))
         if self.pooling != "mean":
             pooled.append(outputs.where(is_inside, -torch.inf).amax(dim=1))
         return torch.cat(pooled, dim=1)
@@ -130,23 +149,14 @@ class NGramEmbedding(nn.Module):
     N-grams are hashed into `buckets` rows: no table of them needs to be kept, and an unseen one has a vector too.
     """
 
-    multiplier = 1_000_003  # a prime, as in Python's own string hash of old
-
     def __init__(self, buckets: int, dim: int, orders: tuple[int, ...] = (2, 3, 4)) -> None:
         super().__init__()
         self.buckets, self.orders = buckets, orders
         self.table = nn.Embedding(buckets, dim)
-        nn.init.normal_(self.table.weight, std=0.1)
+        nn.init.zeros_(self.table.weight)  # what was never seen says nothing
 
     def forward(self, characters: Tensor) -> Tensor:
         """Vectors (batch, time, dim) of characters (batch, time) int64. Before the first character there are zeros."""
-        total: Tensor | None = None
-        hashed = characters
-        for order in range(2, max(self.orders) + 1):
-            earlier = F.pad(characters, (order - 1, 0))[:, : characters.shape[1]]
-            hashed = (hashed * self.multiplier + earlier + order) % 2_147_483_647
-            if order in self.orders:
-                vectors: Tensor = self.table(hashed % self.buckets)
-                total = vectors if total is None else total + vectors
-        assert total is not None
-        return total
+        rows = hashed_ngrams(characters, max(self.orders))[:, :, [order - 1 for order in self.orders]]
+        vectors: Tensor = self.table(rows % self.buckets)  # (batch, time, orders, dim)
+        return vectors.sum(dim=2)

@@ -1,0 +1,92 @@
+"""Naive Bayes over character n-grams, as a part of a network."""
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MULTIPLIER, MODULUS = 1_000_003, 2_147_483_647  # primes, of the polynomial hash of n-grams
+
+
+def hashed_ngrams(characters: Tensor, most: int) -> Tensor:
+    """A number from 0 to MODULUS - 1 for each 1- to `most`-gram that ends at a character, (batch, time, most) int64.
+
+    `characters` is (batch, time) int64. Before the first one there are zeros. Equal n-grams have equal numbers,
+    different ones nearly never.
+    """
+    orders = []
+    hashed = torch.zeros_like(characters)
+    for order in range(1, most + 1):
+        earlier = F.pad(characters, (order - 1, 0))[:, : characters.shape[1]]
+        hashed = (hashed * MULTIPLIER + earlier + order) % MODULUS
+        orders.append(hashed)
+    return torch.stack(orders, dim=2)
+
+
+class NaiveBayes(nn.Module):
+    """The log-likelihoods of the classes by multinomial naive Bayes over hashed n-grams, each order with a weight.
+
+    With few lines a class, counting is hard to beat: what was seen once already speaks for its class, and what was
+    never seen for none (Ng & Jordan 2002). The counts are taken from the training lines once (`count_all`); what is
+    learned is how much each order is worth beside a network's own logits. For that the training lines must look like
+    new ones: `forward` leaves each n-gram of such a line out of the counts of its class (leave-one-out), or else naive
+    Bayes would seem to be always right.
+
+    Args:
+        num_classes: classes.
+        buckets: rows of the table of counts; n-grams share rows by chance.
+        most: longest n-gram.
+        smoothing: what is added to each count (Lidstone).
+    """
+
+    counts: Tensor
+    totals: Tensor
+
+    def __init__(self, num_classes: int, buckets: int, most: int = 5, smoothing: float = 0.1) -> None:
+        super().__init__()
+        self.buckets, self.most, self.smoothing = buckets, most, smoothing
+        self.register_buffer("counts", torch.zeros(buckets, num_classes))
+        self.register_buffer("totals", torch.zeros(num_classes))
+        self.weights = nn.Parameter(torch.full((most,), 0.5 / most))  # n-grams overlap: together less than independent
+
+    def count_all(self, batches: Iterable[tuple[Tensor, ...]]) -> None:
+        """Start afresh and count batches of (characters, lengths, labels)."""
+        self.counts.zero_()
+        self.totals.zero_()
+        for characters, lengths, labels in batches:
+            self.count(characters, lengths, labels)
+
+    @torch.no_grad()
+    def count(self, characters: Tensor, lengths: Tensor, labels: Tensor) -> None:
+        """Add the n-grams of lines (batch, time) of `lengths` (batch,) to those of the classes `labels` (batch,)."""
+        rows, is_inside = self._rows(characters, lengths)
+        classes = labels[:, None, None].expand_as(rows)[is_inside]
+        self.counts.index_put_((rows[is_inside], classes), torch.ones((), device=rows.device), accumulate=True)
+        self.totals += classes.bincount(minlength=len(self.totals))
+
+    def forward(self, characters: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Weighted log-likelihoods (batch, num_classes), up to a constant of each line, of lines (batch, time).
+
+        Args:
+            characters: (batch, time) int64.
+            lengths: (batch,) int64.
+            labels: (batch,) int64 if these are lines that were counted, which then are left out of the counts.
+        """
+        rows, is_inside = self._rows(characters, lengths)
+        counts, totals = self.counts[rows], self.totals[None]  # (batch, time, most, num_classes), (1, num_classes)
+        if labels is not None:
+            own = F.one_hot(labels, len(self.totals)).to(counts.dtype)
+            counts = (counts - own[:, None, None]).clamp(min=0)
+            totals = (totals - own * is_inside.sum(dim=(1, 2))[:, None]).clamp(min=0)
+        logs = (counts + self.smoothing).log() - (totals + self.smoothing * self.buckets).log()[:, None, None]
+        logs = logs - logs.mean(dim=3, keepdim=True)
+        by_order = logs.where(is_inside.unsqueeze(3), 0).sum(dim=1)  # (batch, most, num_classes)
+        return torch.einsum("bmc,m->bc", by_order, self.weights)
+
+    def _rows(self, characters: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Row of each n-gram, (batch, time, most), and which of them lie in a line as a whole."""
+        rows = hashed_ngrams(characters, self.most) % self.buckets
+        steps = torch.arange(characters.shape[1], device=lengths.device)
+        begins = steps[:, None] - torch.arange(self.most, device=lengths.device)  # (time, most)
+        return rows, (begins >= 0) & (steps < lengths[:, None]).unsqueeze(2)

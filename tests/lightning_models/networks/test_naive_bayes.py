@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.naive_bayes import MultinomialNB
+from torch import nn
+
+from lightning_models.networks.naive_bayes import NaiveBayes, hashed_ngrams
+
+LENGTHS = torch.tensor([3, 7, 1, 5, 6])
+LABELS = torch.tensor([0, 1, 2, 1, 0])
+
+
+def padded():
+    return torch.where(torch.arange(7) < LENGTHS[:, None], torch.randint(1, 9, (5, 7)), 0)
+
+
+def counted(characters, **options):
+    model = NaiveBayes(3, **{"buckets": 50, "most": 3, **options})
+    model.count_all([(characters, LENGTHS, LABELS)])
+    nn.init.ones_(model.weights)
+    return model
+
+
+def test_it_is_scikit_learns_on_the_same_features():
+    characters = padded()
+    model = counted(characters, smoothing=0.3)
+    features = np.zeros((5, 50))
+    rows = hashed_ngrams(characters, 3) % 50
+    for line, length in enumerate(LENGTHS):
+        for step in range(length):
+            for order in range(min(3, step + 1)):  # n-grams that begin before the line are none
+                features[line, rows[line, step, order]] += 1
+    expected = MultinomialNB(alpha=0.3, fit_prior=False).fit(features, LABELS).predict_log_proba(features)
+    found = model(characters, LENGTHS).log_softmax(dim=1)
+    torch.testing.assert_close(found, torch.from_numpy(expected).float(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_line_is_left_out_of_its_own_counts():
+    characters = torch.tensor([[1, 2, 3, 4, 5], [1, 2, 9, 8, 7], [6, 5, 4, 3, 2]])
+    lengths, labels = torch.full((3,), 5), torch.tensor([0, 0, 1])
+    everything, others = NaiveBayes(2, 10_000), NaiveBayes(2, 10_000)
+    everything.count(characters, lengths, labels)
+    others.count(characters[1:], lengths[1:], labels[1:])
+    first = characters[:1], lengths[:1]
+    torch.testing.assert_close(everything(*first, labels[:1]), others(*first))
+    assert not torch.allclose(everything(*first), others(*first))
+
+
+def test_counting_again_starts_afresh():
+    characters = padded()
+    once = counted(characters)
+    before = once.counts.clone()
+    once.count_all([(characters, LENGTHS, LABELS)])
+    assert torch.equal(once.counts, before)
+    assert once.counts.sum() == once.totals.sum() == 22 + 17 + 13  # 1-, 2- and 3-grams
+
+
+def test_what_is_behind_the_end_is_not_read():
+    characters = padded()
+    model = counted(characters)
+    disturbed = torch.where(torch.arange(7) < LENGTHS[:, None], characters, 8)
+    assert torch.equal(model(disturbed, LENGTHS), model(characters, LENGTHS))
+
+
+def test_the_weight_of_each_order_is_learned():
+    characters = padded()
+    model = counted(characters)
+    nn.functional.cross_entropy(model(characters, LENGTHS, LABELS), LABELS).backward()
+    assert (model.weights.grad != 0).all()
+    with torch.no_grad():
+        model.weights.zero_()
+        assert not model(characters, LENGTHS).any()
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_equal_ngrams_have_equal_numbers(most):
+    numbers = hashed_ngrams(torch.tensor([[5, 6, 7, 8, 5, 6, 7, 8]]), most)
+    assert numbers.shape == (1, 8, most)
+    assert torch.equal(numbers[0, 3], numbers[0, 7])
+    assert len(numbers[0, 3:7].flatten().unique()) == 4 * most

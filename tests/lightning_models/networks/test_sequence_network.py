@@ -1,0 +1,101 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lightning_models.networks.sequence_network import NGramEmbedding, SequenceNetwork
+
+LENGTHS = torch.tensor([3, 7, 1, 5])
+
+
+def padded(vocab_size=9):
+    """Random lines of LENGTHS, filled with zeros."""
+    return torch.where(torch.arange(7) < LENGTHS[:, None], torch.randint(1, vocab_size, (4, 7)), 0)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max"])
+@pytest.mark.parametrize(
+    "options", [{}, {"embedding_dim": 6}, {"embedding_dim": 6, "ngram_buckets": 50, "skip": True}], ids=str
+)
+def test_a_line_has_the_same_logits_in_any_company(cell, pooling, options):
+    network = SequenceNetwork(
+        9, 3, cell, 5, num_layers=2, bidirectional=True, dropout=0.5, pooling=pooling, **options
+    ).eval()
+    if network.ngrams is not None:
+        nn.init.normal_(network.ngrams.table.weight)
+    sequences = padded()
+    together = network(sequences, LENGTHS)
+    for line, length, logits in zip(sequences, LENGTHS, together, strict=True):
+        alone = network(line[None, :length], length[None])
+        torch.testing.assert_close(alone[0], logits, rtol=1e-5, atol=1e-6)
+    disturbed = F.pad(torch.where(sequences == 0, 8, sequences), (0, 2), value=3)  # behind the ends
+    torch.testing.assert_close(network(disturbed, LENGTHS), together)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max"])
+def test_both_implementations_say_the_same(pooling):
+    options = {"num_layers": 2, "bidirectional": True, "embedding_dim": 4, "pooling": pooling}
+    theirs, ours = (SequenceNetwork(9, 3, "lstm", 5, implementation=kind, **options) for kind in ("torch", "scratch"))
+    ours.load_state_dict(theirs.state_dict())
+    sequences = padded()
+    torch.testing.assert_close(ours(sequences, LENGTHS), theirs(sequences, LENGTHS))
+
+
+def test_the_pooled_values_are_those_within_the_line():
+    network = SequenceNetwork(9, 3, pooling="mean_max")
+    outputs = torch.tensor([[[1.0], [5.0], [100.0]], [[-3.0], [-2.0], [-1.0]]])
+    pooled = network.pool(outputs, torch.tensor([[True, True, False], [True, True, True]]))
+    assert pooled.tolist() == [[3.0, 5.0], [-2.0, -1.0]]
+
+
+def test_the_skip_is_a_linear_model_of_the_vectors():
+    network = SequenceNetwork(9, 3, "gru", 5, embedding_dim=4, skip=True).eval()
+    with torch.no_grad():
+        network.output.weight[:, :5] = 0  # of the recurrent layer
+    sequences = torch.tensor([[3, 1, 2, 8]])
+    expected = network.output.weight[:, 5:] @ network.embedding.weight[[3, 1]].sum(dim=0) / 2**0.5
+    torch.testing.assert_close(network(sequences, torch.tensor([2]))[0], expected + network.output.bias)
+
+
+def test_a_bidirectional_last_state_is_the_end_of_each_direction():
+    network = SequenceNetwork(9, 2, "gru", 1, bidirectional=True).eval()
+    with torch.no_grad():
+        network.output.weight.copy_(torch.eye(2))
+        network.output.bias.zero_()
+    sequences = torch.randint(1, 9, (1, 5))
+    outputs, _ = network.recurrent(network.embed(sequences))
+    expected = torch.stack([outputs[0, -1, 0], outputs[0, 0, 1]])  # forwards ends last, backwards first
+    torch.testing.assert_close(network(sequences, torch.tensor([5]))[0], expected)
+
+
+def test_published_sizes_of_report_3():
+    def count(vocab_size):
+        return sum(p.numel() for p in SequenceNetwork(vocab_size, 10, "lstm", 128).parameters())
+
+    second_bias = 4 * 128  # torch.nn's cells add a bias to both products, the report's to one
+    assert count(None) == 67_850 + second_bias
+    assert count(10) == 72_458 + second_bias
+
+
+def test_ngrams_depend_on_what_stands_before_and_on_nothing_else():
+    embedding = NGramEmbedding(1000, 4)
+    assert not embedding(torch.tensor([[1, 2, 3]])).any()  # before training
+    nn.init.normal_(embedding.table.weight)
+    first, second = embedding(torch.tensor([[1, 2, 3, 4, 5, 6], [7, 7, 3, 4, 5, 6]]))
+    same = [torch.equal(a, b) for a, b in zip(first, second, strict=True)]
+    assert same == [False, False, False, False, False, True]  # the last 4-gram is the first without the difference
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pooling": "sum"}, "pooling 'sum' is unknown: choose one of 'last', 'mean', 'max', 'mean_max'"),
+        ({"embedding_dim": 0}, "embedding_dim is 0"),
+        ({"ngram_buckets": 10}, "ngram_buckets is 10: it needs an embedding_dim"),
+        ({"vocab_size": None, "embedding_dim": 3}, "embedding_dim is 3, but the data are numbers: leave it out"),
+    ],
+)
+def test_what_does_not_fit_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceNetwork(**{"vocab_size": 9, "num_classes": 3, **options})
