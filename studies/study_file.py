@@ -105,8 +105,8 @@ def as_argument(option: str, value: Any) -> str:
 
 
 def describe(setting: Setting) -> str:
-    """A setting in a few words: `latent_dim=50 lr=0.001`."""
-    return " ".join(f"{option.rpartition('.')[2]}={value}" for option, value in setting.items())
+    """A setting in a few words: `latent_dim=50 lr=0.001`, one of which may stand for both networks."""
+    return " ".join(dict.fromkeys(f"{option.rpartition('.')[2]}={value}" for option, value in setting.items()))
 
 
 def read_study(path: Path, quick: bool = False) -> Study:
