@@ -8,7 +8,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
-DISTANCES_AT_ONCE = 4_000_000  # 32 MB of float64
+DISTANCES_AT_ONCE = 500_000  # 4 MB of float64; larger pieces are slower and scatter the memory
 SAME = 1e-12  # squared distances below this share of the squared lengths are rounding: the points are the same
 
 
@@ -30,13 +30,18 @@ def squared_distances(points: Tensor, others: Tensor) -> Iterator[tuple[slice, T
 
 def squared_radii(points: Tensor, k: int) -> Tensor:
     """Squared distance of each point to its k-th nearest neighbour among the others, (points,) float64."""
-    found = [part.topk(k + 1, dim=1, largest=False).values[:, k] for _, part in squared_distances(points, points)]
-    return torch.cat(found)  # the nearest of all is the point itself
+    radii = points.new_empty(len(points), dtype=torch.float64)
+    for rows, part in squared_distances(points, points):
+        radii[rows] = part.topk(k + 1, dim=1, largest=False).values[:, k]  # the nearest of all is the point itself
+    return radii
 
 
 def nearest_distances(points: Tensor, others: Tensor) -> Tensor:
     """Distance of each of `points` to the nearest of `others`, (points,) float64."""
-    return torch.cat([part.amin(dim=1) for _, part in squared_distances(points, others)]).sqrt()
+    nearest = points.new_empty(len(points), dtype=torch.float64)
+    for rows, part in squared_distances(points, others):
+        nearest[rows] = part.amin(dim=1)
+    return nearest.sqrt()
 
 
 class NeighbourMetric(Metric):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from torchmetrics.image.kid import poly_mmd
 
 from lightning_models.metrics.classes import ClassCoverage
 from lightning_models.metrics.diversity import Diversity
@@ -15,6 +16,7 @@ from lightning_models.metrics.quality import (
     GivenFeatures,
     KernelDistance,
     Quality,
+    unbiased_mmd,
 )
 
 
@@ -72,6 +74,12 @@ def test_kernel_distance_against_its_definition():
     assert abs(mean.item() - expected) < 3 * std.item() / math.sqrt(100) + 0.05 * expected
     assert expected > 0.5
     assert std > 0
+
+
+def test_kernel_distance_equals_that_of_torchmetrics():
+    """With one subset size of all images there is nothing random in it."""
+    real, fake = torch.randn(2, 40, 6)
+    assert unbiased_mmd(real, fake).item() == pytest.approx(poly_mmd(real, fake).item(), abs=1e-6)
 
 
 def test_kernel_distance_is_unbiased():
