@@ -15,6 +15,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 from commands import registry
 from commands.errors import UserError
 from lightning_models.callbacks.image_samples import ImageSamples
+from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.tracking import WandbOptions
 
 
@@ -117,6 +118,7 @@ TOP_LEVEL = [
     "seed_everything",
     "quiet",
     "samples",
+    "quality",
     "wandb",
 ]
 
@@ -159,7 +161,12 @@ def option_names(owner: str, arguments: list[str]) -> list[str]:
     """The names that may follow `--owner.`."""
     if chosen := chosen_class(owner, arguments):
         return parameter_names(chosen)
-    groups: dict[str, type] = {"trainer": Trainer, "samples": ImageSamples, "wandb": WandbOptions}
+    groups: dict[str, type] = {
+        "trainer": Trainer,
+        "samples": ImageSamples,
+        "quality": SampleQuality,
+        "wandb": WandbOptions,
+    }
     if owner in groups:
         return parameter_names(groups[owner])
     if owner == "":

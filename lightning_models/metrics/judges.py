@@ -113,7 +113,9 @@ def read_facts(path: Path) -> dict[str, Any]:
         ValueError: if the checkpoint is missing, or not the one that was published.
     """
     if not path.is_file():
-        raise ValueError(f"there is no judge {path}: train one, such as `python cli.py fit -c {TRAINED_BY['mnist']}`")
+        raise ValueError(
+            f"there is no judge {path}: give a classifier's checkpoint, or one of auto, judge, inception, random, none"
+        )
     described = path.with_suffix(".json")
     if not described.is_file():
         return {}
@@ -123,7 +125,12 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-TRAINED_BY = {"mnist": "configs/classifier/mnist_judge.yaml", "digits": "configs/classifier/digits_judge.yaml"}
+def how_to_train(name: str) -> str:
+    """What makes a judge of the data `name`."""
+    config = Path("configs") / "classifier" / f"{name}_judge.yaml"
+    if name in ("mnist", "digits"):
+        return f"To train one: python cli.py fit -c {config}"
+    return "docs/metrics.md says how to train one"
 
 
 def load_classifier(path: Path) -> Any:
