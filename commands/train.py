@@ -27,12 +27,14 @@ from commands.class_changes import keep_only_what_was_set
 from commands.errors import UserError
 from commands.run_folder import check_run_dir, default_run_dir, experiment_name, unused
 from commands.usage import ExplainingParser
+from lightning_models.callbacks.best_checkpoint import BestCheckpoint
 from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.progress import ProgressBar
 from lightning_models.callbacks.random_state import RandomState
 from lightning_models.callbacks.run_summary import RunSummary
 from lightning_models.callbacks.stopped import CheckpointWhenStopped
 from lightning_models.callbacks.text_samples import TextSamples
+from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.throughput import Throughput
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.language_model import CharLanguageModel
@@ -84,6 +86,7 @@ class ProjectCLI(LightningCLI):
         parser.add_argument("--quiet", action="store_true", help="Write no progress bar, as suits a log file.")
         parser.add_lightning_class_args(ImageSamples, "samples")
         parser.add_lightning_class_args(TextSamples, "texts")
+        parser.add_lightning_class_args(SampleQuality, "quality")
         parser.add_class_arguments(WandbOptions, "wandb")
         for name in registry.LINKED:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
@@ -252,6 +255,8 @@ class ProjectCLI(LightningCLI):
         """Keep the numbers beside the config."""
         self.summary.write(self.trainer, self.model)
         if self.trainer.is_global_zero:
+            if table := self.summary.quality_table(self.trainer):
+                print(table)
             print(f"summary      {Path(self.options.run_dir) / 'summary.json'}")
 
     after_test = after_validate
@@ -282,11 +287,8 @@ def checkpoints(folder: Path, monitor: tuple[str, str] | None) -> list[Callback]
     kept: list[Callback] = [ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)]
     if monitor is not None:
         metric, mode = monitor
-        # After a validation, never after an epoch: a run without validation images has nothing to choose by.
-        best = ModelCheckpoint(
-            folder, "best", monitor=metric, mode=mode, enable_version_counter=False, save_on_train_epoch_end=False
-        )
-        kept.insert(0, best)
+        # The quality of samples is measured after epochs, everything else in a validation.
+        kept.insert(0, BestCheckpoint(folder, metric, mode, save_on_train_epoch_end=metric == "val/fid"))
     return kept
 
 

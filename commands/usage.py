@@ -16,6 +16,7 @@ from commands import registry
 from commands.errors import UserError
 from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.text_samples import TextSamples
+from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.tracking import WandbOptions
 
 
@@ -119,6 +120,7 @@ TOP_LEVEL = [
     "quiet",
     "samples",
     "texts",
+    "quality",
     "wandb",
 ]
 
@@ -161,7 +163,13 @@ def option_names(owner: str, arguments: list[str]) -> list[str]:
     """The names that may follow `--owner.`."""
     if chosen := chosen_class(owner, arguments):
         return parameter_names(chosen)
-    groups: dict[str, type] = {"trainer": Trainer, "samples": ImageSamples, "texts": TextSamples, "wandb": WandbOptions}
+    groups: dict[str, type] = {
+        "trainer": Trainer,
+        "samples": ImageSamples,
+        "texts": TextSamples,
+        "quality": SampleQuality,
+        "wandb": WandbOptions,
+    }
     if owner in groups:
         return parameter_names(groups[owner])
     if owner == "":

@@ -55,6 +55,8 @@ class GAN(CountsBatches, ImageGenerator):
         ValueError: for networks that do not fit the data, or a regularizer that does not fit the discriminator.
     """
 
+    monitor = ("val/fid", "min")  # where it is measured
+
     def __init__(
         self,
         image_shape: ImageShape,

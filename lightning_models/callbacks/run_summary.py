@@ -12,6 +12,7 @@ import torch
 import torchvision
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.throughput import Throughput
 from lightning_models.tracking import MetricsFile, save_table
 
@@ -61,9 +62,15 @@ class RunSummary(Callback):
         part.write_text(json.dumps(self.summary(trainer, pl_module), indent=2) + "\n")
         part.replace(path)
 
+    def quality_table(self, trainer: Trainer) -> str | None:
+        """What was measured of the samples, for people; None if nothing was."""
+        measured = sample_quality(trainer)
+        return measured.table() if measured is not None else None
+
     def summary(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """All of it as plain values."""
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        measured = sample_quality(trainer)
         rates = [c.samples_per_second() for c in callbacks if isinstance(c, Throughput)]
         networks = {
             name: sum(p.numel() for p in network.parameters())
@@ -74,6 +81,7 @@ class RunSummary(Callback):
             "command": self.command,
             "model": type(pl_module).__name__,
             "metrics": {name: value.item() for name, value in sorted(trainer.callback_metrics.items())},
+            "quality": measured.report if measured is not None and measured.report else None,
             "parameters": networks,
             "batches": trainer.global_step,
             "epochs": trainer.current_epoch,
@@ -95,3 +103,9 @@ class RunSummary(Callback):
                 "torchvision": torchvision.__version__,
             },
         }
+
+
+def sample_quality(trainer: Trainer) -> SampleQuality | None:
+    """The callback that measures samples, if there is one."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return next((c for c in callbacks if isinstance(c, SampleQuality)), None)

@@ -1,0 +1,238 @@
+"""How good, how diverse and how complete generated images are: while a model trains, and of a checkpoint."""
+
+import sys
+from typing import Any, Literal, Protocol, cast
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from lightning_models.checks import check_at_least
+from lightning_models.image_generator import ImageGenerator
+from lightning_models.metrics.choice import choose_network
+from lightning_models.metrics.feature_networks import FeatureNetwork, Features
+from lightning_models.metrics.quality import Measured, Quality, check_finite
+from lightning_models.metrics.real_features import features_of_real
+from lightning_models.metrics.report import table
+
+GENERATED_AT_ONCE = 250
+EVALUATIONS_OF_A_RUN = 10
+Part = Literal["val", "test"]
+
+
+class ImageData(Protocol):
+    """What is needed of a data module: its images, (images, channels, height, width) uint8."""
+
+    train_images: Tensor
+    val_images: Tensor
+    test_images: Tensor
+
+
+class SampleQuality(Callback):
+    """Measures generated images against real ones: `val/fid`, `val/kid`, `val/precision` ... see docs/metrics.md.
+
+    `validate` and the epochs of a fit compare with training images, `test` with test images. Beside them stands what
+    real test images get in place of generated ones. Samples come from the averaged weights where there are any. The
+    training itself is not changed: all random numbers come from generators of its own. Models that make no images are
+    left alone.
+
+    Args:
+        network: what compares images: `auto`, `judge` (a classifier of this project's, published for the data),
+            `inception`, `random`, `none` (measure nothing), or the path of a classifier's checkpoint. `auto` is the
+            judge; without one nothing is measured during a fit, and `validate` and `test` take Inception for colour
+            images where it is installed, else random convolutions.
+        num_samples: generated images, and at most as many real ones, for `validate` and `test`.
+        num_samples_in_fit: the same for the epochs of a fit.
+        every_n_epochs: epochs of a fit between two measurements, the last epoch is always one; 0: none during a fit;
+            by default about ten times a run.
+        seed: of the latent vectors and of the choice of real images.
+    """
+
+    def __init__(
+        self,
+        network: str = "auto",
+        num_samples: int = 10_000,
+        num_samples_in_fit: int = 2_000,
+        every_n_epochs: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        check_at_least("quality.num_samples", num_samples, 2)
+        check_at_least("quality.num_samples_in_fit", num_samples_in_fit, 2)
+        check_at_least("quality.every_n_epochs", every_n_epochs or 0, 0)
+        self.option, self.num_samples, self.num_samples_in_fit = network, num_samples, num_samples_in_fit
+        self.every_n_epochs, self.seed = every_n_epochs, seed
+        self.network: FeatureNetwork | None = None
+        self.report: dict[str, Any] = {}  # of the last measurement: the network, numbers of images, floor, problems
+        self.floors: dict[tuple[Part, int], dict[str, float]] = {}
+        self.told: set[str] = set()
+
+    # ------------------------------------------------------------------------------------------------------ when
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose the network now: what is wrong with it is said before the training."""
+        if self.every_n_epochs != 0:
+            self.choose(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure where it is due."""
+        if self.is_due(trainer):
+            self.measure(trainer, pl_module, "val", self.num_samples_in_fit)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose the network for `validate`."""
+        if trainer.state.fn == "validate":
+            self.choose(trainer, pl_module)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure for `validate`."""
+        if trainer.state.fn == "validate":
+            self.measure(trainer, pl_module, "val", self.num_samples)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose the network for `test`."""
+        self.choose(trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure for `test`."""
+        self.measure(trainer, pl_module, "test", self.num_samples)
+
+    def is_due(self, trainer: Trainer) -> bool:
+        """Whether the epoch that ends is one to measure after."""
+        epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or -1
+        if self.every_n_epochs == 0:
+            return False
+        every = self.every_n_epochs or (-(-epochs // EVALUATIONS_OF_A_RUN) if epochs > 0 else EVALUATIONS_OF_A_RUN)
+        is_last = epoch == epochs or trainer.global_step == trainer.max_steps
+        return epoch % every == 0 or is_last
+
+    # ------------------------------------------------------------------------------------------------------ what
+
+    def choose(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Settle what compares the images.
+
+        Raises:
+            ValueError: if a network was asked for that is missing or does not fit the images.
+        """
+        if not isinstance(pl_module, ImageGenerator):
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not all(hasattr(data, name) for name in ImageData.__annotations__):
+            self.network = None
+            return
+        shape = (int(pl_module.image_shape[0]), int(pl_module.image_shape[1]), int(pl_module.image_shape[2]))
+        self.network, notes = choose_network(self.option, data, shape, during_fit=trainer.state.fn == "fit")
+        for note in notes:
+            self.tell(trainer, note)
+
+    def measure(self, trainer: Trainer, pl_module: LightningModule, part: Part, num_samples: int) -> None:
+        """Measure and log; what cannot be measured is said, and nothing else fails."""
+        if self.network is None or not isinstance(pl_module, ImageGenerator):
+            return
+        network, data = self.network, cast(ImageData, trainer.datamodule)  # type: ignore[attr-defined]
+        device = torch.device("cpu") if pl_module.device.type == "mps" else pl_module.device  # which has no float64
+        known = self.real(network, data.train_images, network.searched, device)
+        held_out = self.real(
+            network, data.test_images if len(data.test_images) else data.val_images, num_samples, device
+        )
+        real, others = (held_out, known[:num_samples]) if part == "test" else (known[:num_samples], held_out)
+        self.report = {
+            "network": network.name,
+            "description": network.description,
+            "accuracy": network.accuracy,
+            "sha256": network.fingerprint,
+            "n_real": len(real),
+            "n_fake": len(real),
+            "real_images": "test" if part == "test" else "training",
+            "n_floor": len(others),
+            "seed": self.seed,
+        }
+        try:
+            check_finite(known.features, "training")
+            check_finite(held_out.features, "held-out")
+            measured = self.compared(trainer, pl_module, network, real, known, held_out, device)
+        except ValueError as error:
+            measured = Measured(problems=[str(error)])
+        if (part, num_samples) not in self.floors and measured.values:
+            self.floors[part, num_samples] = self.floor(trainer, network, real, others, device)
+        self.report["floor"] = self.floors.get((part, num_samples), {})
+        self.report["values"], self.report["problems"] = measured.values, measured.problems
+        for problem in measured.problems:
+            self.tell(trainer, f"quality      {problem}")
+        logged = {f"{part}/{name}": value for name, value in measured.values.items()}
+        logged |= {f"{name}_{network.name}": logged[name] for name in (f"{part}/fid", f"{part}/kid") if name in logged}
+        pl_module.log_dict(logged, sync_dist=True)
+
+    def real(self, network: FeatureNetwork, images: Tensor, count: int, device: torch.device) -> Features:
+        """Features of at most `count` of the real images, chosen by the seed, in random order."""
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.seed))[:count]
+        return features_of_real(network, images[order], device)
+
+    def compared(
+        self,
+        trainer: Trainer,
+        pl_module: ImageGenerator,
+        network: FeatureNetwork,
+        real: Features,
+        known: Features,
+        held_out: Features,
+        device: torch.device,
+    ) -> Measured:
+        """Generated images against `real` ones.
+
+        Raises:
+            ValueError: if generated images hold NaN or infinity, the same in all processes.
+        """
+        images = self.generated(trainer, pl_module, len(real))
+        finite = images.isfinite().flatten(1).all(dim=1)
+        if not trainer.strategy.reduce_boolean_decision(bool(finite.all()), all=True):
+            raise ValueError(
+                f"{int((~finite).sum()):,} of {len(finite):,} generated images hold NaN or infinite pixels: "
+                "the generator has diverged, nothing can be measured"
+            )
+        fake = network.of((images.clamp(0, 1) * 255).round().to(torch.uint8), device)  # as the real ones: 8 bits
+        quality = Quality(network.num_features, network.num_classes, self.seed, device)
+        rank, size = trainer.global_rank, trainer.world_size
+        self.update(quality, network, real[rank::size], real=True)
+        self.update(quality, network, fake, real=False)
+        quality.update_neighbours(known[rank::size].features, held_out[rank::size].features)
+        return quality.compute()
+
+    def floor(
+        self, trainer: Trainer, network: FeatureNetwork, real: Features, others: Features, device: torch.device
+    ) -> dict[str, float]:
+        """What `others`, real images too, get in place of generated ones: what a perfect model could reach."""
+        quality = Quality(network.num_features, network.num_classes, self.seed, device)
+        rank, size = trainer.global_rank, trainer.world_size
+        self.update(quality, network, real[rank::size], real=True)
+        self.update(quality, network, others[rank::size], real=False)
+        return quality.compute().values
+
+    @staticmethod
+    def update(quality: Quality, network: FeatureNetwork, found: Features, real: bool) -> None:
+        """Add images to a comparison."""
+        logits = None if found.logits is None else network.class_logits(found.logits)
+        quality.update(found.features, logits, real)
+
+    def generated(self, trainer: Trainer, pl_module: ImageGenerator, count: int) -> Tensor:
+        """This process's share of `count` generated images in [0, 1], on the CPU.
+
+        Latent vectors are drawn in batches: `normal_over_max` depends on their size.
+        """
+        generator = torch.Generator().manual_seed(self.seed)
+        images = []
+        for first in range(0, count, GENERATED_AT_ONCE):
+            latent = pl_module.draw_latent(min(GENERATED_AT_ONCE, count - first), generator)
+            own = latent[trainer.global_rank :: trainer.world_size]
+            if len(own):
+                images.append(pl_module.decode(own))
+        return torch.cat(images)
+
+    def tell(self, trainer: Trainer, text: str) -> None:
+        """Say it on stderr, once."""
+        if trainer.is_global_zero and text not in self.told:
+            self.told.add(text)
+            print(text, file=sys.stderr)
+
+    def table(self) -> str | None:
+        """The last measurement, for people; None if there was none."""
+        return table(self.report) if self.report else None

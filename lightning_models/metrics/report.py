@@ -1,0 +1,46 @@
+"""Measures of generated images as a table for people."""
+
+from typing import Any
+
+MEASURES = {  # what each says, and where it should be
+    "fid": ("Frechet distance of features", "low"),
+    "kid": ("kernel distance, unbiased", "low"),
+    "precision": ("share of the samples that lie among real images", "high"),
+    "recall": ("share of the real images that lie among samples", "high"),
+    "density": ("real neighbourhoods a sample lies in", "near 1"),
+    "coverage": ("share of the real images with a sample near by", "high"),
+    "diversity": ("distance between samples, relative to the data's", "near 1"),
+    "memorization": ("distance to training images, relative to test images'", "near 1"),
+    "modes": ("classes that are reached", "all"),
+    "class_kl": ("KL of the classes to the data's, nats", "low"),
+    "classifier_score": ("sureness and spread of the classes", "high"),
+}
+
+
+def table(report: dict[str, Any]) -> str:
+    """A row a measure: the samples' value, that of real images in their place, and what it means."""
+    accuracy = report["accuracy"]
+    right = f", {accuracy:.2%} right on test images" if accuracy is not None else ""
+    other = "training" if report["real_images"] == "test" else "held-out"
+    lines = [
+        f"quality      {report['n_fake']:,} samples against {report['n_real']:,} {report['real_images']} images, "
+        f"seed {report['seed']}",
+        f"features     {report['description']}{right} (sha256 {report['sha256'][:12]})",
+        f"floor        {report['n_floor']:,} {other} images in place of samples",
+        "",
+        f"  {'measure':18} {'samples':>17} {'floor':>9}   should be",
+    ]
+    values, floor = report["values"], report["floor"]
+    for name, (meaning, goal) in MEASURES.items():
+        if name in values:
+            shown = f"{name}_{report['network']}" if name in ("fid", "kid") else name
+            std = f" +- {values[f'{name}_std']:.2g}" if f"{name}_std" in values else ""
+            real = number(floor[name]) if name in floor else ""
+            lines.append(f"  {shown:18} {number(values[name]) + std:>17} {real:>9}   {goal}: {meaning}")
+    lines += [f"  not measured  {problem}" for problem in report["problems"]]
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """Four digits, or whole."""
+    return f"{value:.0f}" if value == round(value) and abs(value) >= 2 else f"{value:.4g}"
