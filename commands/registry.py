@@ -8,6 +8,7 @@ from functools import partial
 from datamodules.images import CIFAR10, MNIST, Digits, FashionMNIST, ImageFolder
 from datamodules.names import Languages, Names
 from datamodules.palindromes import Palindromes
+from datamodules.stacked_mnist import StackedMNIST
 from datamodules.text import Text
 from lightning_models import likelihoods, networks, objectives, regularizers, schedules
 from lightning_models.callbacks.confusion import ConfusionMatrices
@@ -23,7 +24,7 @@ from lightning_models.sequence_classifier import SequenceClassifier
 from lightning_models.vae import VAE
 
 MODELS = (GAN, LSGAN, WGAN, WGANGP, VAE, ImageClassifier, SequenceClassifier, CharLanguageModel)
-IMAGES = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder)
+IMAGES = (Digits, MNIST, FashionMNIST, CIFAR10, ImageFolder, StackedMNIST)
 SEQUENCES = (Palindromes, Names, Languages)
 TEXTS = (Text,)
 DATA = (*IMAGES, *SEQUENCES, *TEXTS)

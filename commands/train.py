@@ -32,9 +32,9 @@ from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.progress import ProgressBar
 from lightning_models.callbacks.random_state import RandomState
 from lightning_models.callbacks.run_summary import RunSummary
+from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.stopped import CheckpointWhenStopped
 from lightning_models.callbacks.text_samples import TextSamples
-from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.throughput import Throughput
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.language_model import CharLanguageModel

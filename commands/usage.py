@@ -15,8 +15,8 @@ from pytorch_lightning.cli import LightningArgumentParser
 from commands import registry
 from commands.errors import UserError
 from lightning_models.callbacks.image_samples import ImageSamples
-from lightning_models.callbacks.text_samples import TextSamples
 from lightning_models.callbacks.sample_quality import SampleQuality
+from lightning_models.callbacks.text_samples import TextSamples
 from lightning_models.tracking import WandbOptions
 
 

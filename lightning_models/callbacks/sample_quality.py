@@ -18,6 +18,7 @@ from lightning_models.metrics.report import table
 GENERATED_AT_ONCE = 250
 EVALUATIONS_OF_A_RUN = 10
 Part = Literal["val", "test"]
+Split = Literal["train", "val", "test"]
 
 
 class ImageData(Protocol):
@@ -64,6 +65,7 @@ class SampleQuality(Callback):
         self.network: FeatureNetwork | None = None
         self.report: dict[str, Any] = {}  # of the last measurement: the network, numbers of images, floor, problems
         self.floors: dict[tuple[Part, int], dict[str, float]] = {}
+        self.kept: dict[tuple[str, int], Features] = {}  # of real images
         self.told: set[str] = set()
 
     # ------------------------------------------------------------------------------------------------------ when
@@ -119,6 +121,7 @@ class SampleQuality(Callback):
         if not all(hasattr(data, name) for name in ImageData.__annotations__):
             self.network = None
             return
+        self.kept = {}
         shape = (int(pl_module.image_shape[0]), int(pl_module.image_shape[1]), int(pl_module.image_shape[2]))
         self.network, notes = choose_network(self.option, data, shape, during_fit=trainer.state.fn == "fit")
         for note in notes:
@@ -130,29 +133,30 @@ class SampleQuality(Callback):
             return
         network, data = self.network, cast(ImageData, trainer.datamodule)  # type: ignore[attr-defined]
         device = torch.device("cpu") if pl_module.device.type == "mps" else pl_module.device  # which has no float64
-        known = self.real(network, data.train_images, network.searched, device)
-        held_out = self.real(
-            network, data.test_images if len(data.test_images) else data.val_images, num_samples, device
-        )
-        real, others = (held_out, known[:num_samples]) if part == "test" else (known[:num_samples], held_out)
+        known = self.real(network, data, "train", network.searched, device)
+        apart: Split = "test" if len(data.test_images) else "val"
+        held_out = self.real(network, data, apart, num_samples, device)
+        # As many samples as there are held-out images, so that the floor is of equal numbers.
+        n_fake = len(held_out) or min(num_samples, len(known))
+        real, others = (held_out, known[:n_fake]) if part == "test" else (known[:num_samples], held_out)
         self.report = {
             "network": network.name,
             "description": network.description,
             "accuracy": network.accuracy,
             "sha256": network.fingerprint,
             "n_real": len(real),
-            "n_fake": len(real),
+            "n_fake": n_fake,
             "real_images": "test" if part == "test" else "training",
-            "n_floor": len(others),
             "seed": self.seed,
         }
         try:
             check_finite(known.features, "training")
             check_finite(held_out.features, "held-out")
-            measured = self.compared(trainer, pl_module, network, real, known, held_out, device)
+            images = self.generated(trainer, pl_module, n_fake)
+            measured = self.compared(trainer, images, network, real, known, held_out, device)
         except ValueError as error:
             measured = Measured(problems=[str(error)])
-        if (part, num_samples) not in self.floors and measured.values:
+        if (part, num_samples) not in self.floors and measured.values and len(others):
             self.floors[part, num_samples] = self.floor(trainer, network, real, others, device)
         self.report["floor"] = self.floors.get((part, num_samples), {})
         self.report["values"], self.report["problems"] = measured.values, measured.problems
@@ -162,27 +166,31 @@ class SampleQuality(Callback):
         logged |= {f"{name}_{network.name}": logged[name] for name in (f"{part}/fid", f"{part}/kid") if name in logged}
         pl_module.log_dict(logged, sync_dist=True)
 
-    def real(self, network: FeatureNetwork, images: Tensor, count: int, device: torch.device) -> Features:
-        """Features of at most `count` of the real images, chosen by the seed, in random order."""
-        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.seed))[:count]
-        return features_of_real(network, images[order], device)
+    def real(
+        self, network: FeatureNetwork, data: ImageData, split: Split, count: int, device: torch.device
+    ) -> Features:
+        """Features of at most `count` of a split's images, chosen by the seed, in random order."""
+        if (split, count) not in self.kept:
+            images: Tensor = getattr(data, f"{split}_images")
+            order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.seed))[:count]
+            self.kept[split, count] = features_of_real(network, images[order], device)
+        return self.kept[split, count]
 
     def compared(
         self,
         trainer: Trainer,
-        pl_module: ImageGenerator,
+        images: Tensor,
         network: FeatureNetwork,
         real: Features,
         known: Features,
         held_out: Features,
         device: torch.device,
     ) -> Measured:
-        """Generated images against `real` ones.
+        """The generated `images` (this process's share, in [0, 1]) against `real` ones.
 
         Raises:
             ValueError: if generated images hold NaN or infinity, the same in all processes.
         """
-        images = self.generated(trainer, pl_module, len(real))
         finite = images.isfinite().flatten(1).all(dim=1)
         if not trainer.strategy.reduce_boolean_decision(bool(finite.all()), all=True):
             raise ValueError(
@@ -194,7 +202,8 @@ class SampleQuality(Callback):
         rank, size = trainer.global_rank, trainer.world_size
         self.update(quality, network, real[rank::size], real=True)
         self.update(quality, network, fake, real=False)
-        quality.update_neighbours(known[rank::size].features, held_out[rank::size].features)
+        if len(held_out):
+            quality.update_neighbours(known[rank::size].features, held_out[rank::size].features)
         return quality.compute()
 
     def floor(

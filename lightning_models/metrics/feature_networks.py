@@ -67,6 +67,8 @@ class FeatureNetwork(nn.Module, ABC):
     def of(self, images: Tensor, device: torch.device | str = "cpu") -> Features:
         """Features, on the CPU, of any number of images (images, channels, height, width) uint8."""
         self.to(device)
+        if len(images) == 0:
+            return Features(torch.empty(0, self.num_features), None)
         parts = [self(part.to(device)) for part in torch.split(images, IMAGES_AT_ONCE)]
         logits = [part.logits.cpu() for part in parts if part.logits is not None]
         return Features(torch.cat([part.features.cpu() for part in parts]), torch.cat(logits) if logits else None)

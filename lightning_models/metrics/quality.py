@@ -1,8 +1,7 @@
 """All measures of generated images together, on the features of one network."""
 
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,7 +100,8 @@ def unbiased_mmd(real: Tensor, fake: Tensor) -> Tensor:
 class ClassifierScore(InceptionScore):
     """The Inception score (Salimans et al. 2016) with any classifier: from 1 to its number of classes.
 
-    exp of the mean KL of an image's class probabilities to the mean ones. Mean and std over ten parts.
+    exp of the mean KL of an image's class probabilities to the mean ones. Mean and std over ten random parts, which
+    depend on `seed` only.
     """
 
     def __init__(self, feature: nn.Module, seed: int = 0) -> None:
@@ -118,8 +118,16 @@ class ClassifierScore(InceptionScore):
         """
         if (count := sum(map(len, self.features))) < 2 * SCORE_SPLITS:
             raise ValueError(f"the classifier score needs at least {2 * SCORE_SPLITS} generated images, found {count}")
-        with drawing_from(self.seed):
-            return super().compute()
+        logits = dim_zero_cat(self.features)
+        order = torch.randperm(len(logits), generator=torch.Generator().manual_seed(self.seed))
+        scores = []
+        for part in torch.chunk(logits[order], self.splits):
+            share = part.double().softmax(
+                dim=1
+            )  # a float32 of a sure classifier would be 0, and its logarithm infinite
+            information = torch.special.entr(share.mean(dim=0)).sum() - torch.special.entr(share).sum(dim=1).mean()
+            scores.append(information.exp())
+        return torch.stack(scores).mean(), torch.stack(scores).std()
 
 
 @dataclass
@@ -183,7 +191,7 @@ class Quality:
             logits = logits.to(self.device)
             self.classes.update(logits, real=real)
             if not real:
-                self.score.update(logits.double())  # whose softmax of a sure classifier is not 0 yet
+                self.score.update(logits)
 
     def update_neighbours(self, train: Tensor, held_out: Tensor) -> None:
         """Add features of the training and the held-out images that `memorization` compares with."""
@@ -223,11 +231,3 @@ def check_finite(features: Tensor, kind: str) -> None:
             f"{int(broken.sum()):,} of {len(features):,} {kind} images have features that are NaN or infinite: "
             "nothing can be measured by them"
         )
-
-
-@contextmanager
-def drawing_from(seed: int) -> Iterator[None]:
-    """Random numbers of `seed` inside; afterwards the CPU's generator is as it was: training draws what it would."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' generators too
-        yield

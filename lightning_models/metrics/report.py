@@ -26,19 +26,24 @@ def table(report: dict[str, Any]) -> str:
         f"quality      {report['n_fake']:,} samples against {report['n_real']:,} {report['real_images']} images, "
         f"seed {report['seed']}",
         f"features     {report['description']}{right} (sha256 {report['sha256'][:12]})",
-        f"floor        {report['n_floor']:,} {other} images in place of samples",
+        f"floor        as many {other} images in place of the samples" if report["floor"] else "floor        none",
         "",
-        f"  {'measure':18} {'samples':>17} {'floor':>9}   should be",
+        f"  {'measure':18} {'samples':>17} {'floor':>17}   should be",
     ]
     values, floor = report["values"], report["floor"]
     for name, (meaning, goal) in MEASURES.items():
         if name in values:
             shown = f"{name}_{report['network']}" if name in ("fid", "kid") else name
-            std = f" +- {values[f'{name}_std']:.2g}" if f"{name}_std" in values else ""
-            real = number(floor[name]) if name in floor else ""
-            lines.append(f"  {shown:18} {number(values[name]) + std:>17} {real:>9}   {goal}: {meaning}")
+            lines.append(f"  {shown:18} {spread(values, name):>17} {spread(floor, name):>17}   {goal}: {meaning}")
     lines += [f"  not measured  {problem}" for problem in report["problems"]]
     return "\n".join(lines)
+
+
+def spread(values: dict[str, float], name: str) -> str:
+    """`1.5 +- 0.2`; nothing where it was not measured."""
+    if name not in values:
+        return ""
+    return number(values[name]) + (f" +- {values[f'{name}_std']:.2g}" if f"{name}_std" in values else "")
 
 
 def number(value: float) -> str:
