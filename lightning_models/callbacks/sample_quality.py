@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol, cast
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 
 from lightning_models.checks import check_at_least
@@ -123,7 +124,8 @@ class SampleQuality(Callback):
             return
         self.kept = {}
         shape = (int(pl_module.image_shape[0]), int(pl_module.image_shape[1]), int(pl_module.image_shape[2]))
-        self.network, notes = choose_network(self.option, data, shape, during_fit=trainer.state.fn == "fit")
+        with isolate_rng():  # a network draws its initial weights before it gets those of a file
+            self.network, notes = choose_network(self.option, data, shape, during_fit=trainer.state.fn == "fit")
         for note in notes:
             self.tell(trainer, note)
 

@@ -33,5 +33,5 @@ def test_stacked_mnist(tmp_path):
 
 
 def test_at_least_one_image():
-    with pytest.raises(ValueError, match="num_images is 0, num_test_images 26000: use at least 1 of each"):
+    with pytest.raises(ValueError, match="num_images is 0 and num_test_images 26000: use at least 1 of each"):
         StackedMNIST(num_images=0)

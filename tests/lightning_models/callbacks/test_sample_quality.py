@@ -98,7 +98,7 @@ def test_the_averaged_weights_are_measured(trained, monkeypatch):
     cli.main([*command, "--run_dir", str(trained / "itself")])
     averaged, itself = (summary(trained / name / "validate")["metrics"]["val/fid"] for name in ("averaged", "itself"))
     assert averaged == pytest.approx(rows(trained, "val/fid")[-1], rel=1e-4)
-    assert abs(itself - averaged) > 0.01 * averaged
+    assert itself != pytest.approx(averaged, rel=1e-5)
 
 
 def decode_by_the_generator_itself(self, latent):
@@ -171,14 +171,14 @@ def test_without_a_judge_a_fit_says_how_to_train_one(tmp_path, cache, capsys):
     assert "fid_random" in printed.out
     found = summary(tmp_path / "run" / "validate")["metrics"]
     expected = {name.replace("digits", "random") for name in MEASURES - BY_CLASS}
-    assert {name.removeprefix("val/") for name in found if "d_" not in name and name != "val/g_loss"} == expected - {
-        "kid_std"
-    } | {"kid_std"}
+    assert {f"val/{name}" for name in expected} <= set(found)
+    assert not {f"val/{name}" for name in BY_CLASS} & set(found)
 
 
 def test_a_vae_is_measured(tmp_path, with_judge):
     options = ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "4"]
     options += ["--quiet", "--quality.num_samples_in_fit", "100", "--run_dir", str(tmp_path / "run")]
+    options += ["--trainer.log_every_n_steps", "2", "--trainer.check_val_every_n_epoch", "1"]
     cli.main(["fit", "-c", "configs/vae/digits.yaml", *options])
     assert len(rows(tmp_path / "run", "val/fid")) == 1
     assert "val/elbo" in summary(tmp_path / "run")["metrics"]
