@@ -9,6 +9,7 @@ import argparse
 import csv
 import itertools
 import logging
+import statistics
 import time
 import warnings
 from pathlib import Path
@@ -19,6 +20,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from pytorch_lightning.callbacks import EarlyStopping
 
 from datamodules.palindromes import Palindromes
+from lightning_models.figures import Curve, curves_figure
 from lightning_models.sequence_classifier import SequenceClassifier
 
 COLUMNS = ["cell", "length", "lr", "seed", "variant", "batch", "val_accuracy", "val_loss", "seconds"]
@@ -63,6 +65,42 @@ def train(run: dict[str, Any], path: Path, batches: int, model: dict[str, Any], 
     trainer.fit(classifier, datamodule=data)
 
 
+def read(path: Path) -> dict[tuple[str, ...], dict[str, list[tuple[int, float]]]]:
+    """(variant, length, cell, lr) -> seed -> (batch, validation accuracy) of each validation."""
+    curves: dict[tuple[str, ...], dict[str, list[tuple[int, float]]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            key = (row["variant"], row["length"], row["cell"], row["lr"])
+            point = (int(row["batch"]), float(row["val_accuracy"]))
+            curves.setdefault(key, {}).setdefault(row["seed"], []).append(point)
+    return curves
+
+
+def print_table(path: Path) -> None:
+    """The highest validation accuracy of each run: mean and standard deviation over seeds, and when they ended."""
+    print("| variant | T | cell | learning rate | highest accuracy: mean, deviation | each seed | batches |")
+    print("|---|---|---|---|---|---|---|")
+    for (variant, length, cell, lr), seeds in read(path).items():
+        best = [max(accuracy for _, accuracy in points) for points in seeds.values()]
+        spread = f"{statistics.mean(best):.3f}" + (f", {statistics.stdev(best):.3f}" if len(best) > 1 else "")
+        each, ends = ", ".join(f"{b:.3f}" for b in best), ", ".join(str(points[-1][0]) for points in seeds.values())
+        print(f"| {variant} | {length} | {cell} | {lr} | {spread} | {each} | {ends} |")
+
+
+def draw(path: Path, picture: Path) -> None:
+    """The mean accuracy over seeds by batch, a panel for each length; what was solved stays so."""
+    panels: dict[str, dict[str, Curve]] = {}
+    for (variant, length, cell, lr), seeds in read(path).items():
+        batches = sorted({batch for points in seeds.values() for batch, _ in points})
+        means = []
+        for batch in batches:
+            reached = [[accuracy for at, accuracy in points if at <= batch] for points in seeds.values()]
+            means.append(statistics.mean(accuracies[-1] for accuracies in reached if accuracies))
+        name = f"{cell} {float(lr):g}" + ("" if variant == "report" else f" ({variant.replace('_', ' ')})")
+        panels.setdefault(f"T = {length}", {})[name] = (batches, means)
+    curves_figure(panels, x_label="batches").save(picture)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.palindromes", description=__doc__)
     parser.add_argument("--cells", nargs="+", default=["lstm", "rnn"])
@@ -74,12 +112,17 @@ def main() -> None:
     parser.add_argument("--one_hot", action="store_true")
     parser.add_argument("--forget_bias", type=float, default=None)
     parser.add_argument("--variant", default="report", help="what the rows of these options are called")
+    parser.add_argument("--figure", type=Path, default=None, help="draw the curves of --output here, and train nothing")
     parser.add_argument("--output", type=Path, default=Path("palindromes.csv"))
     given = parser.parse_args()
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")  # of Lightning, about logging intervals and checkpoints that are not asked for
     torch.set_num_threads(1)
 
+    if given.figure is not None:
+        print_table(given.output)
+        draw(given.output, given.figure)
+        return
     if not given.output.exists():
         given.output.write_text(",".join(COLUMNS) + "\n")
     with given.output.open(newline="") as file:
@@ -89,6 +132,7 @@ def main() -> None:
         run = {"cell": cell, "length": length, "lr": lr, "seed": seed, "variant": given.variant}
         if tuple(map(str, run.values())) not in done:
             train(run, given.output, given.batches, model, given.one_hot, given.optimizer)
+    print_table(given.output)
 
 
 if __name__ == "__main__":
