@@ -27,6 +27,8 @@ from commands.class_changes import keep_only_what_was_set
 from commands.errors import UserError
 from commands.run_folder import check_run_dir, default_run_dir, experiment_name, unused
 from commands.usage import ExplainingParser
+from lightning_models.alarm_rules import RestartAskedError
+from lightning_models.callbacks.alarms import Alarms
 from lightning_models.callbacks.best_checkpoint import BestCheckpoint
 from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.progress import ProgressBar
@@ -50,17 +52,40 @@ def run_trainer(command: str, options: list[str], callbacks: Sequence[Callback] 
     quieten_libraries()
     keep_only_what_was_set()
     try:
-        ProjectCLI([command, *options], callbacks)
+        with_restarts(command, options, callbacks)
     except SIGTERMException:  # an exit with status 0 otherwise, although the run is not finished
         print("stopped by SIGTERM; --ckpt_path RUN/checkpoints/last.ckpt goes on from here", file=sys.stderr)
         sys.exit(SIGTERM_STATUS)
 
 
+def with_restarts(command: str, options: list[str], callbacks: Sequence[Callback]) -> None:
+    """Run it, and again with the next seed in a folder beside the first one as often as an alarm asks for it."""
+    restarts, first = 0, Path()
+    while True:
+        try:
+            ProjectCLI([command, *options], callbacks)
+            return
+        except RestartAskedError as alarm:
+            cli = ProjectCLI.current
+            assert cli is not None
+            if restarts == cli.options.alarms.restarts:
+                raise
+            restarts += 1
+            if restarts == 1:
+                first = Path(cli.options.run_dir)
+            seed = int(cli.options.seed_everything) + 1
+            print(f"{alarm}\nrestart {restarts} with seed {seed} in {first}-restart{restarts}", file=sys.stderr)
+            options = [*options, f"--seed_everything={seed}", f"--run_dir={first}-restart{restarts}"]
+
+
 class ProjectCLI(LightningCLI):
     """LightningCLI in subclass mode: `--model GAN --data MNIST`, or a config file that names them."""
 
+    current: "ProjectCLI | None" = None  # the one at work, for what is decided after it has failed
+
     def __init__(self, args: list[str], callbacks: Sequence[Callback] = ()) -> None:
         self.arguments, self.onlookers = args, callbacks
+        ProjectCLI.current = self
         self.carried: list[str] = []  # options of the data that come from the checkpoint
         super().__init__(
             LightningModule,
@@ -87,6 +112,7 @@ class ProjectCLI(LightningCLI):
         parser.add_lightning_class_args(ImageSamples, "samples")
         parser.add_lightning_class_args(TextSamples, "texts")
         parser.add_lightning_class_args(SampleQuality, "quality")
+        parser.add_lightning_class_args(Alarms, "alarms")
         parser.add_class_arguments(WandbOptions, "wandb")
         for name in registry.LINKED:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")

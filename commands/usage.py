@@ -14,6 +14,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from commands import registry
 from commands.errors import UserError
+from lightning_models.callbacks.alarms import Alarms
 from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.text_samples import TextSamples
@@ -121,6 +122,7 @@ TOP_LEVEL = [
     "samples",
     "texts",
     "quality",
+    "alarms",
     "wandb",
 ]
 
@@ -168,6 +170,7 @@ def option_names(owner: str, arguments: list[str]) -> list[str]:
         "samples": ImageSamples,
         "texts": TextSamples,
         "quality": SampleQuality,
+        "alarms": Alarms,
         "wandb": WandbOptions,
     }
     if owner in groups:

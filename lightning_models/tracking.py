@@ -199,3 +199,10 @@ def _sample_path(trainer: Trainer, file_name: str) -> Path:
 def _last_batch(trainer: Trainer) -> int:
     """The number of the last batch, from 0: the axis of the losses."""
     return max(trainer.global_step - 1, 0)
+
+
+def tell_wandb(trainer: Trainer, title: str, text: str) -> None:
+    """An alert of the W&B run: a mail or a message where the user has set that up."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.alert(title=title, text=text)

@@ -105,7 +105,7 @@ class SampleQuality(Callback):
         if self.every_n_epochs == 0:
             return False
         every = self.every_n_epochs or (-(-epochs // EVALUATIONS_OF_A_RUN) if epochs > 0 else EVALUATIONS_OF_A_RUN)
-        is_last = epoch == epochs or trainer.global_step == trainer.max_steps
+        is_last = epoch == epochs or trainer.global_step == trainer.max_steps or trainer.should_stop  # max_time
         return epoch % every == 0 or is_last
 
     # ------------------------------------------------------------------------------------------------------ what

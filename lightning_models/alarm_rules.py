@@ -1,0 +1,185 @@
+"""What a failing adversarial run looks like: small rules over what is observed every few dozen batches.
+
+A rule keeps plain numbers only, so that it goes on after a resume, and says what it saw, what that usually means and
+what usually helps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+EARLY = 5  # observations that say what is normal for this run
+
+
+class StoppedByAlarmError(ValueError):
+    """A run was stopped because it is failing."""
+
+
+class RestartAskedError(StoppedByAlarmError):
+    """A failing run is to begin again with another seed."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A look at a run.
+
+    Args:
+        batch: number of the batch, from 1.
+        metrics: what the model logs, without `train/`; empty where nothing new was logged.
+        has_labels: whether D learns labels, so that its accuracy and the size of its loss mean something.
+        diversity: mean distance between two samples, relative to that between two real images.
+        classes: classes that hold at least 1 % of the samples, and of the data; None without a judge.
+        pinned: share of the critic's parameters at their clipping bound; None without clipping.
+        not_finite: what holds NaN or infinity, if anything does.
+    """
+
+    batch: int
+    metrics: dict[str, float] = field(default_factory=dict)
+    has_labels: bool = True
+    diversity: float | None = None
+    classes: tuple[int, int] | None = None
+    pinned: float | None = None
+    not_finite: str | None = None
+
+
+class Rule:
+    """Rings when what it looks for has been there for so many observations in a row.
+
+    Args:
+        name: of the alarm.
+        patience: observations in a row.
+        sees: what it looks for: the finding in words, or None. It may keep numbers in the dict that it is given.
+        advice: the likely cause and the usual remedies.
+    """
+
+    def __init__(
+        self, name: str, patience: int, sees: Callable[[Observation, dict[str, Any]], str | None], advice: str
+    ) -> None:
+        self.name, self.patience, self.sees, self.advice = name, patience, sees, advice
+        self.state: dict[str, Any] = {"in_a_row": 0, "rings": False, "since": None}
+
+    def look(self, seen: Observation) -> str | None:
+        """The message, once at each onset; None otherwise. `state["rings"]` falls when what it saw is gone."""
+        if self.needs_metrics and not seen.metrics:
+            return None
+        finding = self.sees(seen, self.state)
+        if finding is None:
+            self.state.update(in_a_row=0, rings=False, since=None)
+            return None
+        if self.state["in_a_row"] == 0:
+            self.state["since"] = seen.batch
+        self.state["in_a_row"] += 1
+        if self.state["rings"] or self.state["in_a_row"] < self.patience:
+            return None
+        self.state["rings"] = True
+        return f"{finding}, since batch {self.state['since']:,}. {self.advice}"
+
+    @property
+    def needs_metrics(self) -> bool:
+        """Whether it looks at logged metrics, which may be older than the observation."""
+        return self.name in ("convergence_failure", "losses_apart", "vanishing_gradient")
+
+
+def discriminator_wins(seen: Observation, state: dict[str, Any]) -> str | None:
+    """D is right about nearly every image."""
+    real, fake = seen.metrics.get("d_accuracy_real"), seen.metrics.get("d_accuracy_fake")
+    if not seen.has_labels or real is None or fake is None or min(real, fake) < 0.98:
+        return None
+    return f"D tells {real:.0%} of the real and {fake:.0%} of the generated images"
+
+
+def losses_apart(seen: Observation, state: dict[str, Any]) -> str | None:
+    """D's loss is nearly 0 while G's has grown."""
+    d_loss, g_loss = seen.metrics.get("d_loss"), seen.metrics.get("g_loss")
+    if not seen.has_labels or d_loss is None or g_loss is None:
+        return None
+    early = state.setdefault("g_losses", [])
+    if len(early) < EARLY:
+        early.append(g_loss)
+        return None
+    if d_loss > 0.05 or g_loss < 2 * median(early):
+        return None
+    return f"D's loss is {d_loss:.3g} while G's is {g_loss:.3g}, {g_loss / median(early):.1f} times the early one"
+
+
+def gradient_vanishes(seen: Observation, state: dict[str, Any]) -> str | None:
+    """G's gradient has become a hundredth of the early one."""
+    norm = seen.metrics.get("g_gradient_norm")
+    if norm is None:
+        return None
+    early = state.setdefault("norms", [])
+    if len(early) < EARLY:
+        early.append(norm)
+        return None
+    if norm > median(early) / 100:
+        return None
+    return f"the norm of G's gradient is {norm:.3g}, {norm / median(early):.2%} of the early one"
+
+
+def collapses(seen: Observation, state: dict[str, Any]) -> str | None:
+    """Samples are alike, or leave classes out; not asked of the first observations, when G knows nothing yet."""
+    state["seen"] = state.get("seen", 0) + 1
+    if state["seen"] <= 2 * EARLY:
+        return None
+    if seen.diversity is not None and seen.diversity < 0.5:
+        return f"samples differ {seen.diversity:.0%} as much as real images do"
+    if seen.classes is not None and seen.classes[0] < 0.8 * seen.classes[1]:
+        return f"samples are of {seen.classes[0]} of {seen.classes[1]} classes"
+    return None
+
+
+def is_pinned(seen: Observation, state: dict[str, Any]) -> str | None:
+    """Weight clipping has left the critic little but its bound."""
+    if seen.pinned is None or seen.pinned <= 0.8:
+        return None
+    return f"{seen.pinned:.0%} of the critic's parameters lie at the clipping bound"
+
+
+def is_not_finite(seen: Observation, state: dict[str, Any]) -> str | None:
+    """NaN or infinity."""
+    return None if seen.not_finite is None else f"{seen.not_finite} is NaN or infinite"
+
+
+def all_rules() -> list[Rule]:
+    """The rules, each with an empty memory."""
+    return [
+        Rule(
+            "not_finite",
+            1,
+            is_not_finite,
+            "Usually the learning rate is too high: lower it, clip gradients, or use bf16-mixed or float32 for float16",
+        ),
+        Rule(
+            "convergence_failure",
+            15,
+            discriminator_wins,
+            "D has won and G learns little from it: check that G's output range is the data's, lower D's learning rate "
+            "or size, smooth its labels, put noise on its inputs, or use spectral normalization",
+        ),
+        Rule(
+            "losses_apart",
+            10,
+            losses_apart,
+            "D has won: lower its learning rate, regularize it (spectral normalization, R1), or use the least squares "
+            "or the Wasserstein loss",
+        ),
+        Rule(
+            "vanishing_gradient",
+            5,
+            gradient_vanishes,
+            "G does not learn any more: use the non-saturating loss, a weaker D, or a Wasserstein loss with a penalty",
+        ),
+        Rule(
+            "mode_collapse",
+            5,
+            collapses,
+            "G repeats itself: try more latent variables, a lower learning rate for G, another seed, or another loss",
+        ),
+        Rule(
+            "pinned_weights",
+            5,
+            is_pinned,
+            "The bound decides instead of the data: raise clip_value, lower the learning rate, or use WGANGP",
+        ),
+    ]

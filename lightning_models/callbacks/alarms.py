@@ -1,0 +1,218 @@
+"""Rings when a run fails, while it still can be saved."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.seed import isolate_rng
+from torch import Tensor, nn
+
+from lightning_models.alarm_rules import Observation, RestartAskedError, StoppedByAlarmError, all_rules
+from lightning_models.checks import check_at_least
+from lightning_models.gan import GAN
+from lightning_models.metrics.choice import choose_network
+from lightning_models.metrics.feature_networks import FeatureNetwork
+from lightning_models.metrics.judges import find_judge
+from lightning_models.pictures import to_picture
+from lightning_models.regularizers import WeightClipping
+from lightning_models.tracking import save_picture, tell_wandb
+
+SAMPLES = 128
+OnAlarm = Literal["warn", "stop", "restart"]
+
+
+class Alarms(Callback):
+    """Looks at an adversarial run every few dozen batches and says when it fails; see docs/alarms.md.
+
+    An alarm is printed, kept in `alarms.json`, shown in W&B, and comes with a grid of samples. Without `on_alarm` it
+    changes nothing about the run: it draws from a generator of its own. Only NaN and infinity always stop it, of any
+    family, before they get into a checkpoint.
+
+    Args:
+        enabled: look for failures.
+        every_n_batches: batches between two looks.
+        on_alarm: say so and go on (warn), end the run (stop), or begin again with the next seed in a folder beside
+            this one (restart).
+        restarts: most restarts.
+    """
+
+    def __init__(
+        self, enabled: bool = True, every_n_batches: int = 50, on_alarm: OnAlarm = "warn", restarts: int = 2
+    ) -> None:
+        check_at_least("alarms.every_n_batches", every_n_batches, 1)
+        check_at_least("alarms.restarts", restarts, 0)
+        self.enabled, self.every_n_batches, self.on_alarm, self.restarts = enabled, every_n_batches, on_alarm, restarts
+        self.rules = all_rules()
+        self.raised: list[dict[str, Any]] = []
+        self.judge: FeatureNetwork | None = None
+        self.last_metrics: dict[str, float] = {}
+        self.real: Tensor | None = None  # (SAMPLES, channels, height, width) in [0, 1], of the first batches
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"raised": self.raised, "rules": {rule.name: rule.state for rule in self.rules}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on."""
+        self.raised = state_dict["raised"]
+        for rule in self.rules:
+            rule.state.update(state_dict["rules"].get(rule.name, {}))
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fetch the judge of the data, if there is one that fits."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if not (self.enabled and isinstance(pl_module, GAN)) or data is None:
+            return
+        name = getattr(data, "judge", None) or type(data).__name__.lower()
+        if find_judge(name) is not None and not getattr(data, "judged_by_channel", False):
+            with isolate_rng():
+                self.judge, _ = choose_network("auto", data, pl_module.image_shape, during_fit=True)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look, every so many batches."""
+        if not self.enabled:
+            return
+        if isinstance(pl_module, GAN) and (self.real is None or len(self.real) < SAMPLES):
+            low, high = pl_module.value_range
+            images = (batch[0].detach()[:SAMPLES].float().cpu() - low) / (high - low)
+            self.real = images if self.real is None else torch.cat([self.real, images])[:SAMPLES]
+        if trainer.global_step % self.every_n_batches == 0:
+            self.look(trainer, pl_module)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Nothing that is not finite gets into a checkpoint: the last good one stays."""
+        if self.enabled and trainer.training and (found := not_finite(pl_module)):
+            self.observe(trainer, pl_module, Observation(trainer.global_step, not_finite=found))
+
+    def look(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather what the rules need; all processes do the same, so that all stop together."""
+        logged = {
+            name.removeprefix("train/"): float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("train/") and "per_second" not in name
+        }
+        metrics = {} if logged == self.last_metrics else logged
+        self.last_metrics = logged
+        found = not_finite(pl_module)
+        for name, value in logged.items():
+            if value != value or value in (float("inf"), float("-inf")):
+                found = found or name
+        found = any_process(trainer, found)
+        if not isinstance(pl_module, GAN):
+            self.observe(trainer, pl_module, Observation(trainer.global_step, metrics, not_finite=found))
+            return
+        samples = None if found else pl_module.sample(SAMPLES, seed=0)
+        if samples is not None and not samples.isfinite().all():
+            found, samples = "the samples", None
+        seen = Observation(
+            batch=trainer.global_step,
+            metrics=metrics,
+            has_labels=pl_module.objective.uses_labels,
+            diversity=None if samples is None or self.real is None else diversity(samples) / diversity(self.real),
+            classes=None if samples is None else self.classes_of(samples, pl_module),
+            pinned=pinned(pl_module),
+            not_finite=found,
+        )
+        self.observe(trainer, pl_module, seen, samples)
+
+    def classes_of(self, samples: Tensor, pl_module: GAN) -> tuple[int, int] | None:
+        """Classes among the samples and among real images, by the judge."""
+        if self.judge is None or self.real is None:
+            return None
+        counts = []
+        for images in (samples, self.real):
+            logits = self.judge.of((images.clamp(0, 1) * 255).round().to(torch.uint8), torch.device("cpu")).logits
+            if logits is None:
+                return None
+            shares = torch.bincount(logits.argmax(dim=1)).float() / len(images)
+            counts.append(int((shares >= 0.01).sum()))
+        return counts[0], counts[1]
+
+    def observe(
+        self, trainer: Trainer, pl_module: LightningModule, seen: Observation, samples: Tensor | None = None
+    ) -> None:
+        """Ask the rules; what rings is told, kept and, if asked for, ends the run.
+
+        Raises:
+            StoppedByAlarmError: if the run is to end.
+        """
+        stops: str | None = None
+        for rule in self.rules:
+            rang = rule.state["rings"]
+            message = rule.look(seen)
+            if rang and not rule.state["rings"]:
+                self.end(trainer, rule.name, seen.batch)
+            if message is None:
+                continue
+            self.ring(trainer, rule.name, message, seen.batch, samples)
+            if rule.name == "not_finite" or self.on_alarm != "warn":
+                stops = stops or f"{rule.name}: {message}"
+        if stops:
+            kind = RestartAskedError if self.on_alarm == "restart" else StoppedByAlarmError
+            raise kind(
+                f"the run was stopped at batch {seen.batch:,} by an alarm, {stops}. "
+                f"{Path(trainer.default_root_dir) / 'checkpoints'} holds the last good checkpoint, if there was one"
+            )
+
+    def ring(self, trainer: Trainer, name: str, message: str, batch: int, samples: Tensor | None) -> None:
+        """Tell everybody."""
+        self.raised.append({"name": name, "message": message, "batch": batch, "ended": None})
+        if not trainer.is_global_zero:
+            return
+        print(f"alarm        {name} at batch {batch:,}: {message}", file=sys.stderr, flush=True)
+        self.keep(trainer)
+        tell_wandb(trainer, f"alarm: {name}", message)
+        if samples is not None:
+            save_picture(trainer, f"alarm-{name}-{batch:07}", to_picture(samples[:64], 8), key=f"alarm-{name}")
+
+    def end(self, trainer: Trainer, name: str, batch: int) -> None:
+        """Note that it is over."""
+        for alarm in reversed(self.raised):
+            if alarm["name"] == name and alarm["ended"] is None:
+                alarm["ended"] = batch
+                break
+        if trainer.is_global_zero:
+            print(f"alarm        {name} ended at batch {batch:,}", file=sys.stderr, flush=True)
+            self.keep(trainer)
+
+    def keep(self, trainer: Trainer) -> None:
+        """`alarms.json`, written beside and renamed."""
+        path = Path(trainer.default_root_dir) / "alarms.json"
+        part = path.with_name(f".alarms-{os.getpid()}.part")
+        part.write_text(json.dumps(self.raised, indent=2) + "\n")
+        part.replace(path)
+
+
+def not_finite(module: nn.Module) -> str | None:
+    """The first of the module's weights or buffers that holds NaN or infinity."""
+    tensors = [(name, t) for name, t in [*module.named_parameters(), *module.named_buffers()] if t.is_floating_point()]
+    sums = torch.stack([t.detach().sum(dtype=torch.float32) for _, t in tensors])  # one transfer for all
+    for (name, _), total in zip(tensors, sums.tolist(), strict=True):
+        if total != total or total in (float("inf"), float("-inf")):
+            return name
+    return None
+
+
+def any_process(trainer: Trainer, found: str | None) -> str | None:
+    """What one process found, for all of them."""
+    somebody = not trainer.strategy.reduce_boolean_decision(found is None, all=True)
+    return found or ("a number of another process" if somebody else None)
+
+
+def diversity(images: Tensor) -> float:
+    """Mean Euclidean distance between two different images (count, ...)."""
+    return float(torch.pdist(images.flatten(1).float()).mean())
+
+
+def pinned(gan: GAN) -> float | None:
+    """Share of the critic's parameters at the clipping bound; None where nothing clips them."""
+    if not isinstance(gan.regularizer, WeightClipping):
+        return None
+    values = torch.cat([p.detach().flatten() for p in gan.discriminator.parameters()])
+    return float((values.abs() >= 0.999 * gan.regularizer.clip_value).float().mean())
