@@ -1,0 +1,132 @@
+import json
+
+import pytest
+import torch
+from PIL import Image
+from pytorch_lightning import Callback
+
+import cli
+from lightning_models.callbacks.alarms import diversity, not_finite
+
+GAN = [
+    *(
+        "fit",
+        "--model",
+        "GAN",
+        "--data",
+        "Digits",
+        "--model.latent_dim",
+        "4",
+        "--quiet",
+        "--trainer.accelerator",
+        "cpu",
+    ),
+    *("--model.generator.width", "8", "--model.discriminator.width", "8", "--trainer.log_every_n_steps", "2"),
+    *("--samples.grid", "2", "--trainer.limit_val_batches", "1", "--alarms.every_n_batches", "2"),
+]
+CLASSIFIER = [
+    *("fit", "--model", "ImageClassifier", "--data", "Digits", "--quiet", "--trainer.accelerator", "cpu"),
+    *("--trainer.log_every_n_steps", "1", "--trainer.limit_val_batches", "0", "--alarms.every_n_batches", "2"),
+]
+HUGE = ["--model.optimizer_g", "torch.optim.SGD", "--model.optimizer_g.lr", "1e38"]
+
+
+def alarms(run_dir):
+    return json.loads((run_dir / "alarms.json").read_text())
+
+
+def weights(run_dir):
+    return torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def fails(*args):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(list(args))
+    assert stopped.value.code == 2
+
+
+class Poison(Callback):
+    """What a bad batch does to the weights."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        if trainer.global_step == self.batch:
+            with torch.no_grad():
+                next(pl_module.parameters()).fill_(torch.nan)
+
+
+def test_nan_stops_the_run_and_the_last_good_checkpoint_stays(tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    poison = ["--trainer.callbacks+=tests.lightning_models.callbacks.test_alarms.Poison", "--trainer.callbacks.batch=8"]
+    options = ["--trainer.max_epochs", "4", "--trainer.limit_train_batches", "4", "--alarms.every_n_batches", "1000"]
+    fails(*GAN, *options, "--trainer.limit_val_batches", "0", *poison, "--run_dir", str(run_dir))
+    assert "error: the run was stopped at batch 8 by an alarm, not_finite: generator." in capsys.readouterr().err
+    last = weights(run_dir)
+    assert last["global_step"] == 4  # the epoch before; that of batch 8 was not written
+    assert all(value.isfinite().all() for value in last["state_dict"].values() if value.is_floating_point())
+
+
+def test_a_run_that_diverges_is_stopped_before_any_checkpoint_of_it(tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    options = ["--trainer.max_epochs", "2", "--trainer.limit_val_batches", "0", "--alarms.every_n_batches", "1000"]
+    fails(*GAN, *HUGE, *options, "--run_dir", str(run_dir))
+    error = capsys.readouterr().err
+    assert "alarm        not_finite at batch" in error
+    assert "error: the run was stopped at batch" in error
+    assert not (run_dir / "checkpoints" / "last.ckpt").exists()
+    assert alarms(run_dir)[0]["name"] == "not_finite"
+
+
+def test_other_families_are_stopped_by_nan_too(tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    huge = ["--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr", "1e38", "--trainer.max_epochs", "1"]
+    fails(*CLASSIFIER, *huge, "--run_dir", str(run_dir))
+    assert "not_finite" in capsys.readouterr().err
+
+
+def test_a_restart_takes_the_next_seed_and_a_folder_beside(tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    asked = ["--alarms.on_alarm", "restart", "--alarms.restarts", "1", "--trainer.max_epochs", "1"]
+    fails(*GAN, *HUGE, *asked, "--run_dir", str(run_dir), "--seed_everything", "5")
+    assert "restart 1 with seed 6 in" in capsys.readouterr().err
+    for folder in (run_dir, tmp_path / "run-restart1"):
+        assert alarms(folder)[0]["name"] == "not_finite"
+
+
+def test_stop_on_a_collapse_and_the_snapshot(tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    still = ["--model.optimizer_g.lr", "0.0", "--model.ema_decay", "0.9"]  # an untrained G draws the same gray again
+    options = ["--trainer.max_epochs", "4", "--trainer.limit_train_batches", "20", "--alarms.on_alarm", "stop"]
+    fails(*GAN, *still, *options, "--run_dir", str(run_dir))
+    assert "mode_collapse" in capsys.readouterr().err
+    raised = alarms(run_dir)
+    assert [alarm["name"] for alarm in raised] == ["mode_collapse"]
+    assert raised[0]["batch"] == 2 * 15  # five looks in a row, after the ten in which nothing is asked
+    snapshot = next((run_dir / "samples").glob("alarm-mode_collapse-*.png"))
+    with Image.open(snapshot) as picture:
+        assert picture.width >= 200
+
+
+def test_training_is_the_same_with_and_without(tmp_path):
+    found = []
+    for name, options in (("with", []), ("without", ["--alarms.enabled", "false"])):
+        run_dir = tmp_path / name
+        noisy = ["--model.input_noise", "0.1", "--trainer.max_epochs", "2", "--trainer.limit_train_batches", "6"]
+        cli.main([*GAN, *noisy, *options, "--run_dir", str(run_dir)])
+        found.append(weights(run_dir))
+    with_alarms, without = found
+    assert all(torch.equal(value, without["state_dict"][name]) for name, value in with_alarms["state_dict"].items())
+    states = [kept["callbacks"]["RandomState"]["torch"] for kept in found]
+    assert torch.equal(*states)
+
+
+def test_what_is_measured():
+    module = torch.nn.Linear(3, 2)
+    assert not_finite(module) is None
+    with torch.no_grad():
+        module.bias[1] = torch.nan
+    assert not_finite(module) == "bias"
+    points = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]])
+    assert diversity(points) == pytest.approx(10 / 3)
