@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 EARLY = 5  # observations that say what is normal for this run
+UPDATES_TO_LEARN = 1000  # of G, after which samples should differ
 
 
 class StoppedByAlarmError(ValueError):
@@ -26,6 +27,7 @@ class Observation:
 
     Args:
         batch: number of the batch, from 1.
+        updates: how often G was updated.
         metrics: what the model logs, without `train/`; empty where nothing new was logged.
         has_labels: whether D learns labels, so that its accuracy and the size of its loss mean something.
         diversity: mean distance between two samples, relative to that between two real images.
@@ -35,6 +37,7 @@ class Observation:
     """
 
     batch: int
+    updates: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     has_labels: bool = True
     diversity: float | None = None
@@ -118,9 +121,9 @@ def gradient_vanishes(seen: Observation, state: dict[str, Any]) -> str | None:
 
 
 def collapses(seen: Observation, state: dict[str, Any]) -> str | None:
-    """Samples are alike, or leave classes out; not asked of the first observations, when G knows nothing yet."""
-    state["seen"] = state.get("seen", 0) + 1
-    if state["seen"] <= 2 * EARLY:
+    """Samples are alike, or leave classes out; not asked before G has learned something, or should have."""
+    state["learned"] = state.get("learned", False) or (seen.diversity or 0) >= 0.5
+    if not state["learned"] and seen.updates < UPDATES_TO_LEARN:
         return None
     if seen.diversity is not None and seen.diversity < 0.5:
         return f"samples differ {seen.diversity:.0%} as much as real images do"

@@ -105,13 +105,14 @@ class Alarms(Callback):
                 found = found or name
         found = any_process(trainer, found)
         if not isinstance(pl_module, GAN):
-            self.observe(trainer, pl_module, Observation(trainer.global_step, metrics, not_finite=found))
+            self.observe(trainer, pl_module, Observation(trainer.global_step, metrics=metrics, not_finite=found))
             return
         samples = None if found else pl_module.sample(SAMPLES, seed=0)
         if samples is not None and not samples.isfinite().all():
             found, samples = "the samples", None
         seen = Observation(
             batch=trainer.global_step,
+            updates=trainer.global_step // pl_module.n_critic,
             metrics=metrics,
             has_labels=pl_module.objective.uses_labels,
             diversity=None if samples is None or self.real is None else diversity(samples) / diversity(self.real),

@@ -95,17 +95,14 @@ def test_a_restart_takes_the_next_seed_and_a_folder_beside(tmp_path, capsys):
         assert alarms(folder)[0]["name"] == "not_finite"
 
 
-def test_stop_on_a_collapse_and_the_snapshot(tmp_path, capsys):
+def test_stop_at_pinned_weights_and_the_snapshot(tmp_path, capsys):
     run_dir = tmp_path / "run"
-    still = ["--model.optimizer_g.lr", "0.0", "--model.ema_decay", "0.9"]  # an untrained G draws the same gray again
-    options = ["--trainer.max_epochs", "4", "--trainer.limit_train_batches", "20", "--alarms.on_alarm", "stop"]
-    fails(*GAN, *still, *options, "--run_dir", str(run_dir))
-    assert "mode_collapse" in capsys.readouterr().err
-    raised = alarms(run_dir)
-    assert [alarm["name"] for alarm in raised] == ["mode_collapse"]
-    assert raised[0]["batch"] == 2 * 15  # five looks in a row, after the ten in which nothing is asked
-    snapshot = next((run_dir / "samples").glob("alarm-mode_collapse-*.png"))
-    with Image.open(snapshot) as picture:
+    wgan = [option.replace("GAN", "WGAN") if option == "GAN" else option for option in GAN]
+    options = ["--model.optimizer_d.lr", "1.0", "--trainer.max_epochs", "4", "--alarms.on_alarm", "stop"]
+    fails(*wgan, *options, "--run_dir", str(run_dir))
+    assert "the critic's parameters lie at the clipping bound" in capsys.readouterr().err
+    assert [(alarm["name"], alarm["batch"]) for alarm in alarms(run_dir)] == [("pinned_weights", 2 * 5)]
+    with Image.open(next((run_dir / "samples").glob("alarm-pinned_weights-*.png"))) as picture:
         assert picture.width >= 200
 
 
