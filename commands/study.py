@@ -25,6 +25,7 @@ def study(options: list[str]) -> None:
         parser.error(f"--workers is {given.workers}: use a whole number from 1 up")
 
     from studies import engine, start
+    from studies.storage import open_storage
     from studies.study_file import read_study
 
     chosen = read_study(Path(given.file), given.quick)
@@ -37,7 +38,7 @@ def study(options: list[str]) -> None:
     is_new = not (study_dir / "study.yaml").is_file()
     if is_new:
         if given.storage:
-            engine.open_storage(given.storage, study_dir)  # out of reach? then say so first
+            open_storage(given.storage, study_dir)  # out of reach? then say so first
         start.check_options(chosen)
     start.prepare(chosen, study_dir, " ".join(["python cli.py study", *options]))
     sys.exit(start.run_study(chosen, study_dir, given.workers, given.storage, given.retry_failed))

@@ -6,23 +6,22 @@ started again at will, from any number of machines: what is complete is never ru
 """
 
 import csv
+import json
 import os
-import socket
-import threading
-import time
+import sys
 import traceback
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from studies.signs import is_lost, signing
+from studies.storage import open_storage
 from studies.study_file import LARGEST, Setting, Study, describe
-from studies.trial import run_dir_of, run_trial
+from studies.trial import alarms_of, run_dir_of, run_trial
 
-SIGN_SECONDS = 10.0
-LOST_SECONDS = 120.0  # without a sign: long enough for a machine that is busy or whose clock is off by a minute
 MOST_ATTEMPTS = 3
 STATES = {
     TrialState.COMPLETE: "complete",
@@ -32,31 +31,6 @@ STATES = {
     TrialState.WAITING: "waiting",
 }
 NUMBER = "number"  # the parameter of a grid's or a list's trial: its place in `study.planned`
-
-
-def open_storage(url: str | None, study_dir: Path) -> optuna.storages.BaseStorage:
-    """The journal in the study's folder, a database, or Optuna's gRPC proxy.
-
-    Raises:
-        ConnectionError: if it cannot be reached.
-    """
-    if url is None:
-        from optuna.storages.journal import JournalFileBackend
-
-        return optuna.storages.JournalStorage(JournalFileBackend(str(study_dir / "journal.log")))
-    try:
-        if url.startswith("grpc://"):
-            host, _, port = url.removeprefix("grpc://").partition(":")
-            proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port or 13000))
-            proxy.wait_server_ready(timeout=20)
-            return proxy
-        return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ConnectionError(
-            f"the storage {url} cannot be used ({reason[:200]}): start it, correct its address (such as "
-            "postgresql+psycopg://user:password@host/database or grpc://host:13000), or leave --storage out"
-        ) from error
 
 
 def open_books(study: Study, study_dir: Path, storage: optuna.storages.BaseStorage) -> optuna.Study:
@@ -70,7 +44,7 @@ def open_books(study: Study, study_dir: Path, storage: optuna.storages.BaseStora
     }
     books = optuna.create_study(
         storage=storage,
-        study_name=study_name(study),
+        study_name=name_in(storage, study),
         direction=study.direction,
         sampler=samplers[study.sampler](),
         pruner=pruners[study.pruner](),
@@ -84,6 +58,13 @@ def open_books(study: Study, study_dir: Path, storage: optuna.storages.BaseStora
             f"the storage already holds another study of the name {books.study_name} ({there.get('title')}): "
             "rename the study's file, or use another storage"
         )
+    finished = [trial for trial in standing(books).values() if trial.state is TrialState.COMPLETE]
+    in_folder = isinstance(storage, optuna.storages.JournalStorage)
+    if finished and not in_folder and not any((study_dir / trial.user_attrs["run_dir"]).is_dir() for trial in finished):
+        raise ValueError(
+            f"the storage holds {len(finished)} complete trials of {books.study_name}, but {study_dir} has none of "
+            "their runs: give the --study_dir that they are in, or another --storage"
+        )
     if study.kind != "search":
         for number in sorted(set(range(len(study.planned))) - set(standing(books))):
             books.enqueue_trial({NUMBER: number})
@@ -91,8 +72,14 @@ def open_books(study: Study, study_dir: Path, storage: optuna.storages.BaseStora
 
 
 def study_name(study: Study) -> str:
-    """The name in a shared storage."""
+    """The name in a shared storage, and of the folder."""
     return f"{study.name}-quick" if study.quick else study.name
+
+
+def name_in(storage: optuna.storages.BaseStorage, study: Study) -> str:
+    """The name in this storage: a folder's own journal holds one study, whatever its file was called."""
+    there = optuna.get_all_study_names(storage) if isinstance(storage, optuna.storages.JournalStorage) else []
+    return there[0] if there else study_name(study)
 
 
 def trial_key(trial: FrozenTrial) -> int:
@@ -124,11 +111,17 @@ def work(study: Study, study_dir: Path, storage_url: str | None) -> None:
         put_back_lost(books)
         if not has_work(study, books):
             return
-        books.optimize(lambda trial: take(study, study_dir, books, trial), n_trials=1, catch=(Exception,))
+        try:
+            take_one(study, study_dir, books)
+        except (OSError, StorageInternalError) as error:
+            raise OSError(
+                f"the books of the study cannot be kept any more ({error}): make room on the disk or start the "
+                "storage again; then the same command goes on"
+            ) from error
         try:
             write_results(study, study_dir, books)
         except OSError as error:  # a full disk: the books are right, and the next one writes the table again
-            print(f"results.csv could not be written: {error}", flush=True)
+            print(f"results.csv could not be written: {error}", file=sys.stderr, flush=True)
 
 
 def has_work(study: Study, books: optuna.Study) -> bool:
@@ -137,6 +130,23 @@ def has_work(study: Study, books: optuna.Study) -> bool:
     if any(trial.state is TrialState.WAITING for trial in trials.values()):
         return True
     return study.kind == "search" and len(trials) < study.trials
+
+
+def take_one(study: Study, study_dir: Path, books: optuna.Study) -> None:
+    """Take the next trial, run it and book what became of it.
+
+    Optuna's own `optimize` books a Ctrl-C as a failure, and turns a full disk into an AssertionError.
+    """
+    trial = books.ask()
+    try:
+        objective = take(study, study_dir, books, trial)
+    except optuna.TrialPruned:
+        books.tell(trial, state=TrialState.PRUNED)
+    except Exception as error:
+        trial.set_user_attr("error", f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+        books.tell(trial, state=TrialState.FAIL)
+    else:
+        books.tell(trial, objective)
 
 
 def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial) -> float:
@@ -155,13 +165,12 @@ def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial) -> fl
             found = run_trial(study, run_dir, setting, seed, [pruning(trial, study.record[0])] if prunes(study) else [])
         except optuna.TrialPruned as hopeless:
             trial.set_user_attr("error", str(hopeless))
+            trial.set_user_attr("alarms", alarms_of(run_dir))
             print(f"{name}: pruned, {hopeless}", flush=True)
             raise
         except Exception as error:
-            told = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
-            trial.set_user_attr("error", told)
-            print(f"{name}: failed, {told}", flush=True)
-            if run_dir.is_dir():
+            print(f"{name}: failed, {type(error).__name__}: {error}", flush=True)
+            if run_dir.is_dir() and not isinstance(error, OSError):  # which may be a full disk
                 (run_dir / "error.txt").write_text(traceback.format_exc())
             raise
     for key, value in found.items():
@@ -172,18 +181,20 @@ def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial) -> fl
 
 
 def is_taken(study: Study, books: optuna.Study, trial: Trial) -> bool:
-    """Whether this trial is one too many: it was drawn where none waited, or two starts put the same one in."""
-    frozen = books.get_trials(deepcopy=False)[trial.number]
+    """Whether this trial is one too many: it was drawn where none waited, or two starts put the same one in.
+
+    Of two that run side by side the one with the lower number stays.
+    """
+    trials = books.get_trials(deepcopy=False)
+    frozen = trials[trial.number]
     key = trial_key(frozen)
     if study.kind == "search":
-        return len(set(standing(books)) - {key}) >= study.trials
+        return sum(other < key for other in standing(books)) >= study.trials
     if NUMBER not in frozen.system_attrs.get("fixed_params", {}):
         return True
-    counts = standing(books).get(key)
-    alive = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.PRUNED)
-    if counts is not None and counts.number != trial.number and counts.state in alive:
-        return counts.number < trial.number or counts.state is not TrialState.RUNNING
-    return False
+    same = [t for t in trials if t.number != trial.number and trial_key(t) == key and not t.user_attrs.get("void")]
+    finished = any(t.state in (TrialState.COMPLETE, TrialState.PRUNED) for t in same)
+    return finished or any(t.state is TrialState.RUNNING and t.number < trial.number and not is_lost(t) for t in same)
 
 
 def draw(study: Study, trial: Trial) -> tuple[Setting, int]:
@@ -194,7 +205,7 @@ def draw(study: Study, trial: Trial) -> tuple[Setting, int]:
     setting: Setting = {}
     for option, values in study.space.items():
         if "choices" in values:
-            setting[option] = trial.suggest_categorical(option, values["choices"])
+            setting[option] = json.loads(trial.suggest_categorical(option, [json.dumps(c) for c in values["choices"]]))
         elif values.get("int"):
             setting[option] = trial.suggest_int(option, values["low"], values["high"], log=values.get("log", False))
         else:
@@ -215,58 +226,9 @@ def pruning(trial: Trial, metric: str) -> Any:
     return StopHopeless(trial, metric)
 
 
-class signing:  # noqa: N801
-    """While inside, a thread signs the trial, so that others see that somebody works on it."""
-
-    def __init__(self, trial: Trial) -> None:
-        self.trial, self.ended = trial, threading.Event()
-        self.thread = threading.Thread(target=self.sign, daemon=True)
-
-    def sign(self) -> None:
-        """Sign until the end; a storage that is away for a moment is tried again."""
-        while not self.ended.wait(SIGN_SECONDS):
-            try:
-                self.trial.set_user_attr("signed", time.time())
-            except Exception as error:
-                print(f"the study's storage did not answer ({error}); trying again")
-
-    def __enter__(self) -> None:
-        self.trial.set_user_attr("worker", worker_name())
-        self.trial.set_user_attr("signed", time.time())
-        self.thread.start()
-
-    def __exit__(self, *args: Any) -> None:
-        self.ended.set()
-        self.thread.join()
-
-
-def worker_name() -> str:
-    """This process, told apart from another one that later gets the same number."""
-    return f"{socket.gethostname()}:{os.getpid()}:{started(os.getpid())}"
-
-
-def started(pid: int) -> str:
-    """When a process of this machine began, or nothing where that is not known or there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def is_lost(trial: FrozenTrial) -> bool:
-    """Whether nobody works on a running trial any more."""
-    worker, signed = trial.user_attrs.get("worker"), trial.user_attrs.get("signed")
-    if worker is None or signed is None:  # taken just now, or killed before it signed
-        begun = trial.datetime_start
-        return begun is not None and (datetime.now() - begun).total_seconds() > LOST_SECONDS
-    host, pid, begun_at = str(worker).rsplit(":", 2)
-    if host == socket.gethostname() and begun_at:
-        return started(int(pid)) != begun_at
-    return time.time() - float(signed) > LOST_SECONDS
-
-
-def put_back_lost(books: optuna.Study) -> None:
-    """Give up running trials whose process is gone, and let them be taken again."""
+def put_back_lost(books: optuna.Study) -> int:
+    """Give up running trials whose process is gone, and let them be taken again; how many those are."""
+    put_back = 0
     for trial in books.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if not is_lost(trial):
             continue
@@ -280,6 +242,8 @@ def put_back_lost(books: optuna.Study) -> None:
             continue
         if again:
             put_in(books, trial, attempts + 1)
+            put_back += 1
+    return put_back
 
 
 def put_in(books: optuna.Study, trial: FrozenTrial, attempts: int) -> None:
@@ -334,7 +298,8 @@ def write_results(study: Study, study_dir: Path, books: optuna.Study) -> list[di
 def check_size(study: Study, allow_large: bool) -> None:
     """Raise ValueError for a study that can hardly be meant."""
     if study.num_trials > LARGEST and not allow_large:
+        settings = study.num_trials // len(study.seeds)
         raise ValueError(
-            f"the study {study.name} has {study.num_trials:,} trials ({len(study.settings):,} settings, "
-            f"{len(study.seeds)} seeds): make the grid smaller, search with a number of trials, or say --allow_large"
+            f"{study.name} has {study.num_trials:,} trials ({settings:,} settings, {len(study.seeds)} seeds): "
+            "make the grid smaller, search with a number of trials, or say --allow_large"
         )

@@ -1,20 +1,40 @@
 """Hopeless trials end early."""
 
+from pathlib import Path
+
 import optuna
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from studies.trial import alarms_of
+
 
 class StopHopeless(Callback):
-    """Reports the objective after each validation and ends the run where Optuna's pruner finds it hopeless."""
+    """Reports the objective after each measurement, at the number of batches, and ends a run that is hopeless.
+
+    It is hopeless where Optuna's pruner finds it so, or where an alarm still rings.
+    """
 
     def __init__(self, trial: optuna.Trial, metric: str) -> None:
         self.trial, self.metric = trial, metric
+        self.reported: float | None = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report and look."""
+        """After a validation."""
+        if not trainer.sanity_checking:
+            self.look(trainer)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After an epoch and all callbacks of its end: the quality of a GAN's samples is measured in one of them."""
+        self.look(trainer)
+
+    def look(self, trainer: Trainer) -> None:
+        """Report what is new and stop where that is hopeless."""
+        if alarms := alarms_of(Path(trainer.default_root_dir), ringing=True):
+            raise optuna.TrialPruned(f"alarm after batch {trainer.global_step}: {alarms}")
         value = trainer.callback_metrics.get(self.metric)
-        if value is None or trainer.sanity_checking:
+        if value is None or float(value) == self.reported:
             return
-        self.trial.report(float(value), trainer.current_epoch)
+        self.reported = float(value)
+        self.trial.report(self.reported, trainer.global_step)
         if self.trial.should_prune():
-            raise optuna.TrialPruned(f"{self.metric} {float(value):.4g} after epoch {trainer.current_epoch + 1}")
+            raise optuna.TrialPruned(f"{self.metric} {self.reported:.4g} after batch {trainer.global_step}")

@@ -1,8 +1,10 @@
 """Starting a study: check it, settle its folder, begin the workers, say what came out."""
 
+import csv
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,6 +14,7 @@ from typing import Any
 import yaml
 
 from studies import engine
+from studies.storage import open_storage, without_password
 from studies.study_file import Study, describe
 
 MOST_CHECKED = 200  # settings whose model is made before anything runs; of a larger study the first ones
@@ -42,7 +45,11 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
         )
     study_dir.mkdir(parents=True, exist_ok=True)
     packages = ("torch", "pytorch-lightning", "optuna")
-    kept = {**study.as_dict(), "command": command, "versions": {name: version(name) for name in packages}}
+    kept = {
+        **study.as_dict(),
+        "command": without_password(command),
+        "versions": {name: version(name) for name in packages},
+    }
     part = path.with_name(f".study-{os.getpid()}.part")
     part.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
     part.replace(path)
@@ -71,7 +78,7 @@ def corner(study: Study, end: str) -> dict[str, Any]:
 
 def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, retry: bool) -> int:
     """Run what is missing; the exit status: 0 if every trial is complete or was pruned."""
-    books = engine.open_books(study, study_dir, engine.open_storage(storage, study_dir))
+    books = engine.open_books(study, study_dir, open_storage(storage, study_dir))
     if retry:
         engine.retry_failed(books)
     engine.write_results(study, study_dir, books)
@@ -79,6 +86,8 @@ def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, 
         engine.work(study, study_dir, storage)
     else:
         in_processes(study, study_dir, workers, storage)
+        while engine.put_back_lost(books):  # of workers that were killed after the others had ended
+            in_processes(study, study_dir, workers, storage)
     rows = engine.write_results(study, study_dir, books)
     states = {state: sum(row["state"] == state for row in rows) for state in engine.STATES.values()}
     told = ", ".join(f"{count} {state}" for state, count in states.items() if count)
@@ -99,6 +108,7 @@ def in_processes(study: Study, study_dir: Path, workers: int, storage: str | Non
     spawn = multiprocessing.get_context("spawn")  # a fork would share CUDA and locks
     gpus = visible_gpus()
     started = []
+    before_term = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the workers, too, as below
     try:
         for index in range(workers):
             gpu = gpus[index % len(gpus)] if gpus else None
@@ -110,6 +120,7 @@ def in_processes(study: Study, study_dir: Path, workers: int, storage: str | Non
         for process in started:
             process.terminate()  # after Ctrl-C: runs keep a checkpoint and are taken up again by the next start
             process.join()
+        signal.signal(signal.SIGTERM, before_term)
         if before is None:
             del os.environ["OMP_NUM_THREADS"]
 
@@ -118,7 +129,10 @@ def worker(study: Study, study_dir: Path, storage: str | None, gpu: str | None) 
     """What each process does."""
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch is imported
-    engine.work(study, study_dir, storage)
+    from commands.errors import explained
+
+    with explained():
+        engine.work(study, study_dir, storage)
 
 
 def visible_gpus() -> list[str]:
@@ -135,19 +149,34 @@ def dry_run(study: Study, study_dir: Path) -> None:
     """List the trials, their parameters and about how long they take."""
     from commands.plan import Plan, seconds_of
 
+    measured = mean_seconds(study_dir)
     if study.kind == "search":
         print(f"{study.trials} trials drawn by {study.sampler} from {', '.join(study.options)}")
-        each = seconds_of(study.arguments(corner(study, "low"), study.seeds[0]))
+        each = measured or seconds_of(study.arguments(corner(study, "low"), study.seeds[0]))
     else:
         for number, (setting, seed) in enumerate(study.planned):
             parameters = Plan(study.arguments(setting, seed)).parameters
             print(f"{number:04}  {parameters:>12,} parameters  {describe(setting)} seed={seed}")
-        each = seconds_of(study.arguments(*study.planned[0]))
-    total = each * study.num_trials
-    print(
-        f"{study.num_trials} trials, about {duration(each)} each and {duration(total)} in all with one worker: from "
-        "a few timed batches of the first setting, validation and pictures not counted"
+        each = measured or seconds_of(study.arguments(*study.planned[0]))
+    source = (
+        f"the mean of those that {study_dir / 'results.csv'} has as complete"
+        if measured
+        else "from a few timed batches of the first setting, validation and pictures not counted"
     )
+    print(
+        f"{study.num_trials} trials, about {duration(each)} each and {duration(each * study.num_trials)} in all with "
+        f"one worker: {source}"
+    )
+
+
+def mean_seconds(study_dir: Path) -> float | None:
+    """Of the complete trials that the folder knows of, if there are any."""
+    path = study_dir / "results.csv"
+    if not path.is_file():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file) if row["state"] == "complete"]
+    return sum(seconds) / len(seconds) if seconds else None
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +26,7 @@ class Study:
     """A study as it is run: at its full or at its quick size.
 
     Args:
-        name: of its file.
+        name: of its file, with the folder below `configs/studies` if it lies in one: `report5/width`.
         title, question, caption: what its page says.
         base: config that all trials start from.
         overrides: options that all trials share.
@@ -68,7 +69,10 @@ class Study:
     @property
     def num_trials(self) -> int:
         """How many trials there will be."""
-        return self.trials if self.kind == "search" else len(self.settings) * len(self.seeds)
+        if self.kind == "search":
+            return self.trials
+        settings = math.prod(map(len, self.space.values())) if self.kind == "grid" else len(self.space)
+        return settings * len(self.seeds)
 
     @property
     def options(self) -> list[str]:
@@ -92,6 +96,7 @@ class Study:
         """The command line of a trial, behind `fit`."""
         options = {**self.overrides, **setting}
         return [
+            "--trainer.devices=1",  # a worker takes one GPU, unless the config or an override wants more
             "-c",
             self.base,
             *(as_argument(name, value) for name, value in options.items()),
@@ -107,6 +112,15 @@ def as_argument(option: str, value: Any) -> str:
 def describe(setting: Setting) -> str:
     """A setting in a few words: `latent_dim=50 lr=0.001`, one of which may stand for both networks."""
     return " ".join(dict.fromkeys(f"{option.rpartition('.')[2]}={value}" for option, value in setting.items()))
+
+
+def name_of(path: Path) -> str:
+    """`report5/width` for configs/studies/report5/width.yaml, else the file's own name: two reports share some."""
+    folders = path.absolute().parent.parts
+    for last in range(len(folders) - 1, 0, -1):
+        if folders[last - 1 : last + 1] == ("configs", "studies"):
+            return "/".join([*folders[last + 1 :], path.stem])
+    return path.stem
 
 
 def read_study(path: Path, quick: bool = False) -> Study:
@@ -131,6 +145,8 @@ def read_study(path: Path, quick: bool = False) -> Study:
         if "quick" not in given:
             raise ValueError(f"{path} has no quick size: add a key `quick`, or leave out --quick")
         smaller = given["quick"] or {}
+        if not isinstance(smaller, dict):
+            raise ValueError(f"{path}: quick is {smaller!r}: give {', '.join(QUICK_KEYS)} of the quick size")
         unknown(path, smaller, QUICK_KEYS, "key of quick")
         given = {
             **given,
@@ -168,8 +184,14 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
         raise ValueError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
     record = [given["record"]] if isinstance(given["record"], str) else given["record"]
+    if not isinstance(record, list) or not all(isinstance(name, str) for name in record):
+        raise ValueError(f"{path}: record is {record!r}: give a list of metrics, such as [val/accuracy, val/loss]")
+    if not isinstance(given.get("overrides") or {}, dict):
+        raise ValueError(f"{path}: overrides is {given['overrides']!r}: give options, such as data.batch_size: 64")
+    if not isinstance(known.get("trials", 1), int) or known.get("trials", 1) < 1:
+        raise ValueError(f"{path}: trials is {known['trials']!r}: give a whole number from 1 up")
     study = Study(
-        name=path.stem,
+        name=name_of(path),
         title=given["title"],
         base=given["base"],
         kind=kind,
@@ -182,8 +204,12 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
         **known,
     )
     for drawn in study.plot:
+        if not isinstance(drawn, dict):
+            raise ValueError(f"{path}: plot has {drawn!r}: write `- {{x: model.latent_dim, y: val/fid}}` a line")
         if drawn.get("x") not in study.options:
             raise ValueError(f"{path}: plot has x: {drawn.get('x')}, but what is varied is {', '.join(study.options)}")
+        if drawn.get("y") not in study.record:
+            raise ValueError(f"{path}: plot has y: {drawn.get('y')}, but what is recorded is {', '.join(study.record)}")
     return study
 
 
@@ -204,6 +230,19 @@ def check_space(path: Path, kind: str, space: Any) -> None:
             raise ValueError(
                 f"{path}: {option} is {values!r}: give {{low: 1e-4, high: 1e-2, log: true}} or {{choices: [...]}}"
             )
+        if kind == "search" and "low" in values:
+            check_range(path, option, values)
+
+
+def check_range(path: Path, option: str, values: dict[str, Any]) -> None:
+    """Raise ValueError for a range with nothing in it."""
+    try:
+        low, high = float(values["low"]), float(values["high"])  # YAML reads 1e-4 as text
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: the range of {option} is {values!r}: low and high are numbers") from error
+    if not low < high or (values.get("log") and low <= 0):
+        positive = " with log: true, above 0," if values.get("log") else ""
+        raise ValueError(f"{path}: the range of {option} goes from {low:g} to {high:g}: give low{positive} below high")
 
 
 def unknown(path: Path, given: dict[str, Any], known: tuple[str, ...], what: str) -> None:

@@ -1,12 +1,15 @@
 """One trial of a study: a normal run, in a process that may have run others before."""
 
 import contextlib
+import glob
 import json
 import math
 import os
 import re
 from pathlib import Path
 from typing import Any
+
+from optuna import TrialPruned
 
 from studies.study_file import Setting, Study, describe
 
@@ -36,16 +39,27 @@ def run_trial(study: Study, run_dir: Path, setting: Setting, seed: int, callback
 
     Raises:
         MissingMetricError: if the objective was not logged.
+        TrialPruned: if an alarm stopped the run.
     """
     from commands.train import run_trainer  # torch and Lightning take six seconds, once in a process
+    from lightning_models.alarm_rules import StoppedByAlarmError
 
     arguments = [*study.arguments(setting, seed), "--run_dir", str(run_dir), "--quiet"]
     arguments += ["--wandb.group", study.name, "--wandb.name", run_dir.name]
     if can_resume(run_dir):
         arguments += ["--ckpt_path", str(run_dir / "checkpoints" / "last.ckpt")]
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        run_trainer("fit", arguments, callbacks)
-    return results(study, run_dir)
+        try:
+            run_trainer("fit", arguments, callbacks)
+        except StoppedByAlarmError as alarm:
+            raise TrialPruned(str(alarm)) from alarm
+    return results(study, last_restart(run_dir))
+
+
+def last_restart(run_dir: Path) -> Path:
+    """The folder of the run that came to its end: with `alarms.on_alarm: restart` it may lie beside the first one."""
+    restarts = run_dir.parent.glob(f"{glob.escape(run_dir.name)}-restart*/summary.json")
+    return max((path.parent for path in restarts), key=lambda folder: folder.name, default=run_dir)
 
 
 def results(study: Study, run_dir: Path) -> dict[str, Any]:
@@ -58,11 +72,17 @@ def results(study: Study, run_dir: Path) -> dict[str, Any]:
         raise MissingMetricError(
             f"the run logged no finite {study.record[0]}, which the study compares; it has {named}"
         )
-    alarms = run_dir / "alarms.json"
-    raised = [alarm["name"] for alarm in json.loads(alarms.read_text())] if alarms.is_file() else []
     return {
+        "run_dir": f"{run_dir.parent.name}/{run_dir.name}",
         "metrics": found,
         "parameters": sum(summary["parameters"].values()),
         "seconds": summary["seconds"],
-        "alarms": ";".join(dict.fromkeys(raised)),
+        "alarms": alarms_of(run_dir),
     }
+
+
+def alarms_of(run_dir: Path, ringing: bool = False) -> str:
+    """The names of the alarms that the run's alarms.json holds, or of those that have not ended, `;` between them."""
+    path = run_dir / "alarms.json"
+    raised = json.loads(path.read_text()) if path.is_file() else []
+    return ";".join(dict.fromkeys(alarm["name"] for alarm in raised if not ringing or alarm["ended"] is None))
