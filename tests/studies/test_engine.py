@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import cli
-from studies import engine
+from studies import engine, signs
 from studies.study_file import as_argument, read_study
 from studies.trial import MissingMetricError
 
@@ -109,7 +109,7 @@ def test_a_lost_trial_is_put_back_and_nothing_counts_twice(tmp_path, fake):
     study, books = books_of(file, study_dir)
     lost = books.ask()  # by a process that is gone
     lost.suggest_int(engine.NUMBER, 0, 3)
-    host = engine.worker_name().rpartition(":")[0].rpartition(":")[0]
+    host = signs.worker_name().rpartition(":")[0].rpartition(":")[0]
     lost.set_user_attr("worker", f"{host}:{os.getpid()}:1")  # the number of another process that began earlier
     lost.set_user_attr("signed", 0.0)
     books.enqueue_trial({engine.NUMBER: 2})  # as two starts at the same moment would
@@ -125,7 +125,7 @@ def test_a_trial_that_is_lost_again_and_again_is_given_up(tmp_path, fake):
         waiting = [t for t in books.get_trials(states=(optuna.trial.TrialState.WAITING,)) if engine.trial_key(t) == 0]
         assert len(waiting) == 1
         while engine.trial_key(books.get_trials()[(trial := books.ask()).number]) != 0:
-            trial.set_user_attr("worker", engine.worker_name())
+            trial.set_user_attr("worker", signs.worker_name())
             trial.set_user_attr("signed", 1e12)
         trial.set_user_attr("worker", "elsewhere:1:1")
         trial.set_user_attr("signed", 0.0)
