@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from pytorch_lightning.cli import OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
+from torchmetrics import MeanMetric
 
 from lightning_models.batch_counting import is_written
 from lightning_models.checks import check_at_least
@@ -20,6 +22,7 @@ from lightning_models.networks import Discriminator, Generator, ImageShape
 from lightning_models.optimizers import build_optimizer
 from lightning_models.plain_checkpoint import PlainCheckpoint
 
+EVALUATION_METRICS = ("loss", "elbo", "reconstruction", "kl", "importance_weighted_bound")
 IMAGES_AT_ONCE = 2048  # that are decoded for the importance-weighted bound
 
 
@@ -101,6 +104,7 @@ class VAE(PlainCheckpoint, ImageGenerator):
         self.encoder.to(memory_format=torch.channels_last)
         self.decoder.to(memory_format=torch.channels_last)
         self.active_units = ActiveUnits(latent_dim)
+        self.evaluation = nn.ModuleDict({name: MeanMetric() for name in EVALUATION_METRICS})
 
     def configure_optimizers(self) -> Optimizer:
         """One optimizer for all parameters."""
@@ -176,7 +180,7 @@ class VAE(PlainCheckpoint, ImageGenerator):
         self.evaluate(batch, batch_idx, "test")
         if self.importance_samples:
             bound = self.importance_weighted_bound(batch[0], self.importance_samples, fixed_noise(batch_idx)).mean()
-            self.log("test/importance_weighted_bound", bound, on_epoch=True, sync_dist=True, batch_size=len(batch[0]))
+            self.log_means({"importance_weighted_bound": bound}, len(batch[0]), "test")
 
     def evaluate(self, batch: tuple[Tensor, Tensor], batch_idx: int, prefix: str) -> None:
         """Log the means over all images, of one latent vector each: the same noise at every evaluation.
@@ -189,10 +193,16 @@ class VAE(PlainCheckpoint, ImageGenerator):
         reconstruction, kl = reconstruction.mean(), kl.sum(dim=1).mean()
         loss, elbo = reconstruction + self.beta * kl, -(reconstruction + kl)
         means = {"loss": loss, "elbo": elbo, "reconstruction": reconstruction, "kl": kl}
-        metrics = {f"{prefix}/{name}": mean for name, mean in means.items()}
-        self.log_dict(metrics, on_epoch=True, sync_dist=True, batch_size=len(images))
+        self.log_means(means, len(images), prefix)
         self.active_units.update(posterior_mean)
         self.log(f"{prefix}/active_units", self.active_units, on_epoch=True)
+
+    def log_means(self, means: dict[str, Tensor], count: int, prefix: str) -> None:
+        """Add the means of a batch of `count` images; torchmetrics weighs each image alike, also over processes."""
+        for name, value in means.items():
+            mean: Any = self.evaluation[name]
+            mean.update(value, weight=count)
+            self.log(f"{prefix}/{name}", mean, on_step=False, on_epoch=True)
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """ELBO, reconstruction error and KL of each image in nats, (batch,) each."""

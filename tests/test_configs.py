@@ -57,6 +57,8 @@ def few_batches(config_path, data_root):
     options += ["--samples.grid", "2", "--samples.progress_columns", "2", "--samples.interpolation_steps", "2"]
     if data not in ("Digits", "Palindromes"):
         options += ["--data.root", str(data_root)]
+    if data == "StackedMNIST":
+        options += ["--data.num_images", "60", "--data.num_test_images", "30"]
     if data == "Text":
         options += ["--texts.length", "20"]
     if data == "ImageFolder":
@@ -67,6 +69,7 @@ def few_batches(config_path, data_root):
 @pytest.mark.parametrize("config_path", CONFIGS)
 def test_config(config_path, data_root, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # a judge is for this test only
     run_dir = tmp_path / "run"
     cli.main(["fit", "-c", config_path, "--quiet", "--run_dir", str(run_dir), *few_batches(config_path, data_root)])
     parameters = json.loads((run_dir / "summary.json").read_text())["parameters"]

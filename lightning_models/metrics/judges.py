@@ -82,6 +82,7 @@ class Judge(FeatureNetwork):
         self.description = f"judge {path}"
         self.num_features = self.classifier.network.num_features * self.channels
         self.num_classes = self.classifier.num_classes**self.channels
+        self.searched = self.searched // self.channels  # the same work
         self.fingerprint = facts.get("sha256") or sha256(path)
         low, high = self.classifier.value_range
         self.scale, self.low = (high - low) / 255, low

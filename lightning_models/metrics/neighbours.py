@@ -44,6 +44,11 @@ def nearest_distances(points: Tensor, others: Tensor) -> Tensor:
     return nearest.sqrt()
 
 
+def joined(kept: list[Tensor] | Tensor) -> Tensor:
+    """All rows of a state: a list of batches or, once it was gathered from several processes, one tensor already."""
+    return dim_zero_cat(kept) if len(kept) else torch.empty(0, 0)
+
+
 class NeighbourMetric(Metric):
     """Keeps the features of both sides, at most `limit` of each: the time grows with the square of their number."""
 
@@ -69,7 +74,7 @@ class NeighbourMetric(Metric):
         """
         sides = []
         for name, kept in (("real", self.real), ("generated", self.fake)):
-            features = dim_zero_cat(kept)[: self.limit] if kept else torch.empty(0, 0)
+            features = joined(kept)[: self.limit]
             if len(features) <= self.k:
                 raise ValueError(
                     f"the {self.k} nearest neighbours of an image need at least {self.k + 1} {name} images, "
@@ -154,14 +159,14 @@ class Memorization(Metric):
         Raises:
             ValueError: if one kind of images is missing, or held-out images are training images.
         """
-        for name, meaning in PARTS.items():
-            if sum(len(features) for features in getattr(self, name)) == 0:
+        known, held_out, generated = (joined(getattr(self, name)) for name in PARTS)
+        for features, meaning in zip((known, held_out, generated), PARTS.values(), strict=True):
+            if len(features) == 0:
                 raise ValueError(f"the distance to training images needs {meaning} images, found none")
-        known = dim_zero_cat(self.known)
-        usual = nearest_distances(dim_zero_cat(self.held_out)[: self.limit], known).median()
+        usual = nearest_distances(held_out[: self.limit], known).median()
         if usual == 0:
             raise ValueError("more than half of the held-out images are training images: keep others apart")
-        return (nearest_distances(dim_zero_cat(self.generated)[: self.limit], known).median() / usual).float()
+        return (nearest_distances(generated[: self.limit], known).median() / usual).float()
 
 
 PARTS = {"known": "training", "held_out": "held-out", "generated": "generated"}

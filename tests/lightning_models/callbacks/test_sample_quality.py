@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -242,3 +244,23 @@ def test_a_judge_that_was_changed_is_refused(with_judge, tmp_path, capsys):
 def test_a_generator_is_no_judge(trained):
     with pytest.raises(ValueError, match="holds a GAN: a judge is an ImageClassifier"):
         load_classifier(trained / "checkpoints" / "last.ckpt")
+
+
+@pytest.mark.slow
+def test_two_processes_measure_what_one_measures(trained, tmp_path):
+    """301 samples: the processes have unequal shares."""
+    found = []
+    for devices in ("1", "2"):
+        run_dir = tmp_path / f"processes-{devices}"
+        command = ["test", "-c", str(trained / "config.yaml"), "--run_dir", str(run_dir)]
+        command += ["--ckpt_path", str(trained / "checkpoints" / "last.ckpt"), "--trainer.devices", devices]
+        command += ["--quality.num_samples", "301"]
+        subprocess.run([sys.executable, "cli.py", *command], check=True, timeout=180, capture_output=True)
+        found.append(summary(run_dir / "test")["quality"])
+    one, two = found
+    assert (two["n_real"], two["n_fake"]) == (one["n_real"], one["n_fake"]) == (301, 301)
+    assert set(two["values"]) == set(one["values"])
+    random_subsets = {"kid", "kid_std", "classifier_score", "classifier_score_std"}  # are of another order of images
+    for kind in ("values", "floor"):
+        for name in set(one[kind]) - random_subsets:
+            assert two[kind][name] == pytest.approx(one[kind][name], rel=1e-2, abs=1e-4), (kind, name)
