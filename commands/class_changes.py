@@ -29,7 +29,21 @@ def keep_only_what_was_set() -> None:
 
 
 def forget_defaults(given: Namespace, defaults: Namespace) -> None:
-    """Remove from `given` what has its default value."""
+    """Remove from `given` what has its default value.
+
+    The options of a class that is not the default one stay as they are, whatever the default class takes by that name.
+    """
     for name in list(given.keys()):
-        if name in defaults and given[name] == defaults[name]:
+        if name in defaults and given[name] == defaults[name] and not of_another_class(name, given, defaults):
             given.pop(name)
+
+
+def of_another_class(name: str, given: Namespace, defaults: Namespace) -> bool:
+    """Whether `name` is an option of a class (`generator.init_args.output`) that differs from the default one."""
+    owner, found, _ = name.rpartition(".init_args.")
+    while found:
+        class_path = f"{owner}.class_path"
+        if given.get(class_path) != defaults.get(class_path):
+            return True
+        owner, found, _ = owner.rpartition(".init_args.")
+    return False

@@ -79,6 +79,7 @@ def seconds_of(options: list[str]) -> float:
     """About how long the run would take, from a few timed batches, in seconds; validation and pictures not counted."""
     total = Plan(options).batches()
     few = [f"--trainer.limit_train_batches={TIMED_BATCHES}", "--trainer.max_epochs=1", "--trainer.limit_val_batches=0"]
+    few += ["--trainer.log_every_n_steps=1"]
     timer = BatchTimer()
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         kept = ["--quiet", "--wandb.mode=disabled", f"--run_dir={Path(folder) / 'run'}"]

@@ -67,8 +67,8 @@ def interpolate(start: Tensor, end: Tensor, steps: int, mode: InterpolationMode)
     """Latent vectors (steps, latent_dim) on a path from `start` to `end`, both (latent_dim,) and exactly on it.
 
     "linear" is a straight line, whose middle is shorter than Gaussian noise ever is. "spherical" (White 2016) turns
-    from one direction to the other and keeps the length. It is the straight line too where no plane to turn in is
-    defined: if one vector is 0, or both lie on one line through 0.
+    from one direction to the other in equal angles, while the length goes from one to the other in equal steps. It is
+    the straight line too where no plane to turn in is defined: if one vector is 0, or both lie on one line through 0.
 
     Raises:
         ValueError: If `steps` is below 2 or the mode is unknown.
@@ -80,9 +80,10 @@ def interpolate(start: Tensor, end: Tensor, steps: int, mode: InterpolationMode)
 
     path = torch.lerp(start, end, shares)
     if mode == "spherical":
-        angle = (start @ end / (start.norm() * end.norm())).clamp(-1, 1).acos()  # NaN if one vector is 0
-        if angle.sin() > 1e-3:  # acos knows smaller angles only to a few digits
-            path = ((1 - shares) * angle).sin() * start + (shares * angle).sin() * end
-            path /= angle.sin()
+        first, last = start / start.norm(), end / end.norm()  # NaN if one vector is 0
+        angle = 2 * torch.atan2((first - last).norm(), (first + last).norm())  # Kahan: exact where acos is not
+        if angle.sin() > 1e-3:
+            directions = ((1 - shares) * angle).sin() * first + (shares * angle).sin() * last
+            path = directions / angle.sin() * torch.lerp(start.norm(), end.norm(), shares)
     path[0], path[-1] = start, end  # not only up to rounding
     return path

@@ -57,7 +57,7 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
 
 def check_options(study: Study) -> None:
     """Make the model of each setting once: what is wrong with an option is said before anything runs."""
-    from commands.errors import UserError
+    from commands.errors import UserError, user_mistake
     from commands.plan import Plan
 
     settings = study.settings[:MOST_CHECKED] or [corner(study, end) for end in ("low", "high")]
@@ -65,7 +65,9 @@ def check_options(study: Study) -> None:
         try:
             Plan(study.arguments(setting, study.seeds[0]))
         except (UserError, ValueError) as error:
-            raise ValueError(f"the study {study.name} cannot try {describe(setting) or 'its base'}: {error}") from error
+            mistake = user_mistake(error) or error  # without what jsonargparse writes around it
+            tried = describe(setting) or "its base"
+            raise ValueError(f"the study {study.name} cannot try {tried}: {mistake}") from error
 
 
 def corner(study: Study, end: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def data_root(tmp_path_factory):
     write_mnist(root)
     write_cifar10(root)
     write_texts(root)
-    write_image_folder(root / "images", count=8, size=128)
+    write_image_folder(root / "images", count=80, size=128)
     write_names(root)
     write_languages(root)
     return root

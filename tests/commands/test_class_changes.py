@@ -45,3 +45,12 @@ def test_what_was_set_is_kept(resolved):
     model = resolved("--model", "GAN", "--model.optimizer_g", "RMSprop", "--model.optimizer_g.lr", "3e-4")
     assert model["optimizer_g"]["class_path"] == "torch.optim.RMSprop"
     assert model["optimizer_g"]["init_args"]["lr"] == 3e-4
+
+
+def test_what_was_set_to_the_default_of_another_network_is_kept(resolved, in_tmp_path):
+    networks = "{class_path: ConvGenerator, init_args: {hidden_layers: 2, normalization: batch, output: tanh}}"
+    (in_tmp_path / "wgan.yaml").write_text(f"model: {{class_path: WGAN, init_args: {{generator: {networks}}}}}\n")
+    generator = resolved("-c", "wgan.yaml", "--model", "GAN")["generator"]  # by default a DCGANGenerator: batch, tanh
+    assert generator["class_path"].endswith("ConvGenerator")
+    assert generator["init_args"]["normalization"] == "batch"
+    assert generator["init_args"]["output"] == "tanh"

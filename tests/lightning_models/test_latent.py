@@ -76,6 +76,11 @@ def test_spherical_interpolation_keeps_the_length_and_turns_in_equal_angles():
     assert interpolate(start, end, 9, "linear").norm(dim=1).min() < 4  # which the straight line does not
 
 
+def test_spherical_interpolation_between_unequal_nearly_opposite_vectors_takes_equal_steps_in_length():
+    path = interpolate(torch.tensor([1.0, 0.0]), torch.tensor([-2.0, 0.02]), 9, "spherical")
+    torch.testing.assert_close(path.norm(dim=1), torch.linspace(1, 2, 9), rtol=1e-3, atol=0)
+
+
 @pytest.mark.parametrize("factor", [1.0, 2.0, -1.0, 0.0], ids=["equal", "parallel", "opposite", "zero"])
 def test_spherical_interpolation_is_linear_where_no_angle_is_defined(factor):
     start = torch.randn(100, generator=torch.Generator().manual_seed(0))

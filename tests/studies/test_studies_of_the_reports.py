@@ -9,6 +9,7 @@ from tests.studies.test_study_file import ROOT, STUDIES
 from tests.test_configs import data_root, few_batches  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.slow
+NEED_A_JUDGE = {"val/modes"}  # the random convolutions that take its place know no classes
 
 
 def shortened(path, data_root, quick):  # noqa: F811
@@ -20,6 +21,9 @@ def shortened(path, data_root, quick):  # noqa: F811
     short = {name.removeprefix("--"): value for name, value in given.items()}
     short |= {"trainer.precision": "32-true", "quality.network": "random", "quality.num_samples": 20}
     short |= {"quality.num_samples_in_fit": 20}
+    short |= {"trainer.limit_train_batches": 5}  # of which a WGAN's generator learns from one
+    if "trainer.val_check_interval" in study.overrides:
+        short |= {"trainer.val_check_interval": 5}
     object.__setattr__(study, "overrides", {**study.overrides, **short})
     return study
 
@@ -34,4 +38,5 @@ def test_study(path, quick, data_root, tmp_path, monkeypatch):  # noqa: F811
         setting, seed = study.planned[-1]
         short = {name: value for name, value in setting.items() if not name.startswith("trainer.")}
         found = run_trial(study, tmp_path / "trials" / "run", short, seed, [])
-        assert set(found["metrics"]) == set(study.record)  # also a metric that no run logs would be found here
+        expected = set(study.record) - NEED_A_JUDGE
+        assert set(found["metrics"]) == expected  # also a metric that no run logs would be found here
