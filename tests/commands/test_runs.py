@@ -227,28 +227,47 @@ def test_checkpoints_that_cannot_be_used_are_named(run, tmp_path, capsys):
 
 
 class StopsAtBatch(Callback):
-    """What a cluster does before it takes a machine away."""
+    """What a cluster does before it takes a machine away, at the first call of the hook from that batch on."""
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self, batch: int, hook: str) -> None:
         self.batch = batch
+        setattr(self, hook, self.stop)
 
-    def on_train_batch_start(self, trainer, *args):
-        if trainer.global_step == self.batch:
+    def stop(self, trainer, *args):
+        if trainer.global_step >= self.batch and not trainer.received_sigterm:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize("family", ["GAN", "ImageClassifier"])
-def test_sigterm_keeps_the_batch_and_the_run_goes_on_exactly(family, tmp_path, capsys):
+# An epoch has four batches. SIGTERM comes in the middle of the second one, in its last batch, in one of its two
+# validations, at its end.
+@pytest.mark.parametrize(
+    ("family", "batch", "hook"),
+    [
+        ("GAN", 5, "on_train_batch_start"),
+        ("GAN", 7, "on_train_batch_start"),
+        ("ImageClassifier", 4, "on_train_batch_start"),
+        ("ImageClassifier", 5, "on_validation_batch_end"),
+        ("ImageClassifier", 6, "on_validation_end"),
+        ("ImageClassifier", 7, "on_train_batch_start"),
+        ("ImageClassifier", 8, "on_validation_start"),
+        ("ImageClassifier", 8, "on_validation_end"),
+        ("ImageClassifier", 8, "on_train_epoch_end"),
+    ],
+)
+def test_sigterm_keeps_the_batch_and_the_run_goes_on_exactly(family, batch, hook, tmp_path, capsys):
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     options = TINY if family == "GAN" else [*CLASSIFIER]
-    options = [*options, "--trainer.max_epochs", "2"]
+    options = [*options, "--trainer.max_epochs", "3", "--trainer.limit_val_batches", "3"]
+    options += ["--trainer.val_check_interval", "2"]
     cli.main([*options, "--run_dir", str(straight)])
-    stops = ["--trainer.callbacks+=tests.commands.test_runs.StopsAtBatch", "--trainer.callbacks.batch=5"]
+    stops = ["--trainer.callbacks+=tests.commands.test_runs.StopsAtBatch", f"--trainer.callbacks.batch={batch}"]
+    stops += [f"--trainer.callbacks.hook={hook}"]
     with pytest.raises(SystemExit) as status:
         cli.main([*options, "--run_dir", str(stopped), *stops])
     assert status.value.code == 143
     last = stopped / "checkpoints" / "last.ckpt"
-    assert torch.load(last, weights_only=True)["global_step"] == 6  # the batch in which the signal came is finished
+    done = batch + (hook == "on_train_batch_start") + (hook == "on_validation_batch_end")  # the batch is finished
+    assert torch.load(last, weights_only=True)["global_step"] == done
     cli.main([*options, "--run_dir", str(stopped), "--ckpt_path", str(last)])
     expected, found = (
         torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (straight, stopped)
