@@ -18,6 +18,7 @@ from lightning_models.callbacks.alarms import Alarms
 from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.text_samples import TextSamples
+from lightning_models.injection import parameter_names
 from lightning_models.tracking import WandbOptions
 
 
@@ -164,7 +165,7 @@ def chosen_class(owner: str, arguments: list[str]) -> type | None:
 def option_names(owner: str, arguments: list[str]) -> list[str]:
     """The names that may follow `--owner.`."""
     if chosen := chosen_class(owner, arguments):
-        return parameter_names(chosen)
+        return settable_names(chosen)
     groups: dict[str, type] = {
         "trainer": Trainer,
         "samples": ImageSamples,
@@ -174,27 +175,17 @@ def option_names(owner: str, arguments: list[str]) -> list[str]:
         "wandb": WandbOptions,
     }
     if owner in groups:
-        return parameter_names(groups[owner])
+        return settable_names(groups[owner])
     if owner == "":
         return TOP_LEVEL
     base = registry.INJECTED.get(owner.rpartition(".")[2])
     classes = all_subclasses(base) if base is not None else list(registry.MODELS + registry.DATA)
-    return sorted({name for c in classes for name in parameter_names(c)})
+    return sorted({name for c in classes for name in settable_names(c)})
 
 
-def parameter_names(owner: type) -> list[str]:
-    """The constructor's options, those that it passes on to its base class included."""
-    names: list[str] = []
-    for base in owner.__mro__:
-        if "__init__" not in vars(base):
-            continue
-        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
-        names += [
-            p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"
-        ]
-        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-            break
-    return [name for name in dict.fromkeys(names) if name not in registry.LINKED or owner in registry.DATA]
+def settable_names(owner: type) -> list[str]:
+    """The constructor's options, without those of a model that follow from the data."""
+    return [name for name in parameter_names(owner) if name not in registry.LINKED or owner in registry.DATA]
 
 
 def typed_values(option: str, arguments: list[str]) -> list[str]:

@@ -31,6 +31,8 @@ class Observation:
         metrics: what the model logs, without `train/`; empty where nothing new was logged.
         has_labels: whether D learns labels, so that its accuracy and the size of its loss mean something.
         diversity: mean distance between two samples, relative to that between two real images.
+        nearest: median distance of a sample to the one most like it, relative to that of as many real images. A
+            generator that has collapsed to a few images, however different, repeats them: it is near 0.
         classes: classes that hold at least 1 % of the samples, and of the data; None without a judge.
         pinned: share of the critic's parameters at their clipping bound; None without clipping.
         not_finite: what holds NaN or infinity, if anything does.
@@ -41,6 +43,7 @@ class Observation:
     metrics: dict[str, float] = field(default_factory=dict)
     has_labels: bool = True
     diversity: float | None = None
+    nearest: float | None = None
     classes: tuple[int, int] | None = None
     pinned: float | None = None
     not_finite: str | None = None
@@ -127,6 +130,8 @@ def collapses(seen: Observation, state: dict[str, Any]) -> str | None:
         return None
     if seen.diversity is not None and seen.diversity < 0.5:
         return f"samples differ {seen.diversity:.0%} as much as real images do"
+    if seen.nearest is not None and seen.nearest < 0.25:
+        return f"samples come again: the nearest other one is at {seen.nearest:.0%} of the distance of real images"
     if seen.classes is not None and seen.classes[0] < 0.8 * seen.classes[1]:
         return f"samples are of {seen.classes[0]} of {seen.classes[1]} classes"
     return None

@@ -72,3 +72,18 @@ def describe(given: Any) -> Any:
         )
     arguments = {name: describe(getattr(given, name)) for name in names}
     return default(f"{type(given).__module__}.{type(given).__qualname__}", **arguments)
+
+
+def parameter_names(owner: type) -> list[str]:
+    """The constructor's options; where it takes `**kwargs`, also those of the class that it hands them to."""
+    names: list[str] = []
+    for base in owner.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
+        names += [
+            p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"
+        ]
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            break
+    return list(dict.fromkeys(names))

@@ -6,7 +6,7 @@ from typing import Any
 
 from pytorch_lightning import LightningModule
 
-from lightning_models.injection import describe
+from lightning_models.injection import describe, parameter_names
 
 
 class PlainCheckpoint(LightningModule):
@@ -26,7 +26,9 @@ class PlainCheckpoint(LightningModule):
             self.save_hyperparameters(frame=frame.f_back)
         # From the command line they are plain already, with two keys for a loader that builds the module through a
         # parser. Without them `load_from_checkpoint` calls the class, which builds what is described.
-        given = {name: value for name, value in self.hparams.items() if name not in ("_class_path", "_instantiator")}
+        # The command line also leaves what is linked to other models, such as names of classes.
+        known = parameter_names(type(self))
+        given = {name: value for name, value in self.hparams.items() if name in known}
         self.hparams.clear()
         self.hparams.update(describe(given))
 

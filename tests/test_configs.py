@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import cli
+from commands.checkpoints import load_model
 from tests.stand_in_data import (
     write_cifar10,
     write_image_folder,
@@ -75,7 +76,7 @@ def test_config(config_path, data_root, tmp_path, monkeypatch):
     parameters = json.loads((run_dir / "summary.json").read_text())["parameters"]
     if config_path in PUBLISHED_PARAMETERS:
         assert tuple(parameters.values()) == PUBLISHED_PARAMETERS[config_path]
-    assert (run_dir / "checkpoints" / "last.ckpt").exists()
+    load_model(str(run_dir / "checkpoints" / "last.ckpt"))
     assert "Unable to serialize" not in (run_dir / "config.yaml").read_text()
     assert yaml.safe_load((run_dir / "config.yaml").read_text())["data"]["init_args"]["batch_size"] == 2
 

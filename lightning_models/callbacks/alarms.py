@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -115,7 +116,8 @@ class Alarms(Callback):
             updates=trainer.global_step // pl_module.n_critic,
             metrics=metrics,
             has_labels=pl_module.objective.uses_labels,
-            diversity=None if samples is None or self.real is None else diversity(samples) / diversity(self.real),
+            diversity=ratio(diversity, samples, self.real),
+            nearest=ratio(nearest, samples, self.real),
             classes=None if samples is None else self.classes_of(samples, pl_module),
             pinned=pinned(pl_module),
             not_finite=found,
@@ -209,6 +211,20 @@ def any_process(trainer: Trainer, found: str | None) -> str | None:
 def diversity(images: Tensor) -> float:
     """Mean Euclidean distance between two different images (count, ...)."""
     return float(torch.pdist(images.flatten(1).float()).mean())
+
+
+def nearest(images: Tensor) -> float:
+    """Median over the images (count, ...) of the Euclidean distance to the one most like it."""
+    pixels = images.flatten(1).float()
+    distances = torch.cdist(pixels, pixels, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
+    return float(distances.amin(dim=1).median())
+
+
+def ratio(measure: Callable[[Tensor], float], samples: Tensor | None, real: Tensor | None) -> float | None:
+    """`measure` of samples, relative to that of real images; None without them, or if the real images are all alike."""
+    if samples is None or real is None or (of_real := measure(real)) == 0:
+        return None
+    return measure(samples) / of_real
 
 
 def pinned(gan: GAN) -> float | None:

@@ -28,7 +28,7 @@ def seen(count, first=1, **options):
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.name)
 def test_nothing_rings_for_a_healthy_run(rule):
-    assert not any(rule.look(look) for look in seen(60, diversity=0.95, classes=(10, 10), pinned=0.3))
+    assert not any(rule.look(look) for look in seen(60, diversity=0.95, nearest=0.8, classes=(10, 10), pinned=0.3))
 
 
 def test_a_discriminator_that_is_always_right_rings_once():
@@ -67,6 +67,16 @@ def test_samples_that_become_alike():
     rang, message = run("mode_collapse", [*seen(6, diversity=0.9), *seen(9, 7, diversity=0.3)])
     assert rang == [50 * 11]
     assert "samples differ 30% as much as real images do, since batch 350" in message
+
+
+def test_samples_that_come_again_however_different_they_are():
+    rang, message = run(
+        "mode_collapse", [*seen(6, diversity=0.9, nearest=0.9), *seen(9, 7, diversity=0.9, nearest=0.02)]
+    )
+    assert rang == [50 * 11]
+    assert (
+        "samples come again: the nearest other one is at 2% of the distance of real images, since batch 350" in message
+    )
 
 
 def test_samples_that_leave_classes_out():

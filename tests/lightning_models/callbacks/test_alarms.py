@@ -6,7 +6,7 @@ from PIL import Image
 from pytorch_lightning import Callback
 
 import cli
-from lightning_models.callbacks.alarms import diversity, not_finite
+from lightning_models.callbacks.alarms import diversity, nearest, not_finite, ratio
 
 GAN = [
     *(
@@ -127,3 +127,8 @@ def test_what_is_measured():
     assert not_finite(module) == "bias"
     points = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]])
     assert diversity(points) == pytest.approx(10 / 3)
+    assert nearest(points) == 0
+    assert nearest(torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 2.0]])) == 2
+    assert ratio(nearest, points, points) is None  # real images that are alike say nothing
+    assert ratio(diversity, points, 2 * points) == pytest.approx(0.5)
+    assert ratio(diversity, None, points) is None
