@@ -51,6 +51,9 @@ class SequenceClassifier(PlainCheckpoint):
             once on the training lines and whose log-likelihoods are added to the logits, with learned weights; 0: none.
         class_balance: exponent of the class weights 1 / size ** class_balance in the training loss, scaled to a mean of
             1 over the samples: 0 for none, 1 for classes that count alike however rare they are.
+        logit_adjustment: what is said of a sequence is the class with the largest logit - logit_adjustment * log(share
+            of the class in the training data) (Menon et al. 2021): 0 for few mistakes among all sequences, 0.5 to 1 for
+            few mistakes in every class. The training does not change: it may be set for `test` and `predict` only.
         label_smoothing: part of each training label that is spread over all classes.
         optimizer: of all parameters.
         schedule: how its learning rate moves over the training.
@@ -59,7 +62,7 @@ class SequenceClassifier(PlainCheckpoint):
         ValueError: for an option out of its range, or a single class.
     """
 
-    monitor = ("val/accuracy", "max")
+    log_shares: Tensor
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class SequenceClassifier(PlainCheckpoint):
         members: int = 1,
         naive_bayes_buckets: int = 0,
         class_balance: float = 0.0,
+        logit_adjustment: float = 0.0,
         label_smoothing: float = 0.0,
         optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
         schedule: Schedule = default("lightning_models.schedules.Constant"),
@@ -91,6 +95,7 @@ class SequenceClassifier(PlainCheckpoint):
         check_at_least("model.members", members, 1)
         check_at_least("model.naive_bayes_buckets", naive_bayes_buckets, 0)
         check_at_least("model.class_balance", class_balance, 0)
+        check_at_least("model.logit_adjustment", logit_adjustment, 0)
         for option, value in (("character_dropout", character_dropout), ("label_smoothing", label_smoothing)):
             if not 0 <= value < 1:
                 raise ValueError(f"model.{option} is {value}: use a number from 0 to below 1")
@@ -99,7 +104,8 @@ class SequenceClassifier(PlainCheckpoint):
                 raise ValueError(f"model.{option} is {given}, but the data are numbers: leave it out")
         self.class_names, self.vocabulary = list(class_names), vocabulary
         self.character_dropout, self.label_smoothing = character_dropout, label_smoothing
-        self.class_balance = class_balance
+        self.class_balance, self.logit_adjustment = class_balance, logit_adjustment
+        self.monitor = ("val/balanced_accuracy" if class_balance or logit_adjustment else "val/accuracy", "max")
         self.optimizer, self.schedule = optimizer, build(schedule, Schedule)
 
         num_classes = len(class_names)
@@ -123,6 +129,7 @@ class SequenceClassifier(PlainCheckpoint):
         )
         self.naive_bayes = NaiveBayes(num_classes, naive_bayes_buckets) if naive_bayes_buckets else None
         self.class_weights: Tensor | None = None
+        self.register_buffer("log_shares", torch.full((num_classes,), -math.log(num_classes)))
         self.training_means = WeightedMeans(("loss", "accuracy"))
         self.evaluation_means = WeightedMeans(("loss", "top3_accuracy"))
         self.confusion = MulticlassConfusionMatrix(num_classes)
@@ -138,6 +145,10 @@ class SequenceClassifier(PlainCheckpoint):
         if len(logits) == 1:
             return logits[0]
         return logits.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(logits))  # of the mean probability
+
+    def adjusted(self, logits: Tensor) -> Tensor:
+        """Logits (batch, classes) as `logit_adjustment` wants them."""
+        return logits - self.logit_adjustment * self.log_shares
 
     def member_logits(self, sequences: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits of each network, (members, batch, classes); `labels` are those of training sequences."""
@@ -157,6 +168,9 @@ class SequenceClassifier(PlainCheckpoint):
         if self.class_balance:
             counts = torch.tensor(self.from_data("class_counts", "class_balance"))
             self.class_weights = class_weights(counts, self.class_balance).to(self.device)
+        if self.logit_adjustment or hasattr(getattr(self.trainer, "datamodule", None), "class_counts"):
+            counts = torch.tensor(self.from_data("class_counts", "logit_adjustment")).clamp(min=1)
+            self.log_shares.copy_((counts / counts.sum()).log())
         if self.naive_bayes is not None:
             batches = self.from_data("training_lines", "naive_bayes_buckets")()
             self.naive_bayes.count_all(tuple(part.to(self.device) for part in batch) for batch in batches)
@@ -209,10 +223,10 @@ class SequenceClassifier(PlainCheckpoint):
         self.evaluate(batch)
 
     def evaluate(self, batch: SequenceBatch) -> None:
-        """Add a batch to the means and counts; the loss is without weights and smoothing."""
+        """Add a batch to the means and counts; the loss is without weights, adjustment and smoothing."""
         sequences, lengths, labels = batch
         logits: Tensor = self(sequences, lengths)
-        best = logits.topk(min(3, logits.shape[1]), dim=1).indices
+        best = self.adjusted(logits).topk(min(3, logits.shape[1]), dim=1).indices
         in_top3 = (best == labels[:, None]).any(dim=1).float().mean()
         self.evaluation_means.update((F.cross_entropy(logits, labels), in_top3), len(labels))
         self.confusion.update(best[:, 0], labels)
@@ -243,7 +257,8 @@ class SequenceClassifier(PlainCheckpoint):
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> dict[str, list[Any]]:
         """The most probable class of each sequence, and the top three with their probabilities."""
         sequences, lengths, _ = batch
-        probabilities, classes = self(sequences, lengths).softmax(dim=1).topk(min(3, len(self.class_names)), dim=1)
+        logits = self.adjusted(self(sequences, lengths))
+        probabilities, classes = logits.softmax(dim=1).topk(min(3, len(self.class_names)), dim=1)
         columns: dict[str, list[Any]] = {}
         for place in range(classes.shape[1]):
             behind = f"_{place + 1}" if place else ""

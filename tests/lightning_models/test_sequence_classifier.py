@@ -147,6 +147,31 @@ def test_class_weights_need_the_sizes():
         trainer().fit(model, data)
 
 
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_logit_adjustment_takes_the_shares_of_the_training_data_off_what_is_said_alone(tmp_path):
+    data = Names(batch_size=512)
+    model = SequenceClassifier(data.class_names, data.vocabulary, hidden_size=4)
+    run = trainer(limit_train_batches=1, limit_val_batches=0)
+    run.fit(model, data)
+    counts = torch.tensor(data.class_counts)
+    torch.testing.assert_close(model.log_shares, (counts / counts.sum()).log())
+    run.save_checkpoint(tmp_path / "a.ckpt")
+    adjusted = SequenceClassifier.load_from_checkpoint(tmp_path / "a.ckpt", logit_adjustment=0.5, weights_only=True)
+    sequences, lengths = torch.tensor([[3, 4, 5]]), torch.tensor([3])
+    logits = model.eval()(sequences, lengths)
+    assert torch.equal(adjusted.eval()(sequences, lengths), logits)
+    torch.testing.assert_close(adjusted.adjusted(logits), logits - (counts / counts.sum()).log() / 2)
+    said = adjusted.predict_step((sequences, lengths, torch.zeros(1)), 0)["category"][0]
+    assert said == data.class_names[int((logits - (counts / counts.sum()).log() / 2).argmax())]
+
+
+def test_logit_adjustment_needs_the_sizes():
+    data = Palindromes(5)
+    model = SequenceClassifier(data.class_names, hidden_size=4, logit_adjustment=1.0)
+    with pytest.raises(ValueError, match=r"model\.logit_adjustment is 1\.0, but this data does not tell"):
+        trainer().fit(model, data)
+
+
 def test_character_dropout_works_in_training_only():
     model = classifier(character_dropout=0.5)
     model.trainer = trainer(log_every_n_steps=50)
@@ -192,6 +217,7 @@ def test_the_checkpoint_holds_vocabulary_and_classes_as_plain_values(tmp_path):
         ({"vocabulary": None, "naive_bayes_buckets": 9}, "naive_bayes_buckets is 9, but the data are numbers"),
         ({"members": 0}, r"model\.members is 0"),
         ({"class_balance": -1.0}, r"model\.class_balance is -1"),
+        ({"logit_adjustment": -1.0}, r"model\.logit_adjustment is -1"),
         ({"character_dropout": 1.0}, r"model\.character_dropout is 1\.0: use a number from 0 to below 1"),
         ({"label_smoothing": 1.0}, r"model\.label_smoothing is 1\.0"),
         ({"vocabulary": None, "character_dropout": 0.1}, "but the data are numbers: leave it out"),
