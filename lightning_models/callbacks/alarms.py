@@ -216,7 +216,7 @@ def diversity(images: Tensor) -> float:
 def nearest(images: Tensor) -> float:
     """Median over the images (count, ...) of the Euclidean distance to the one most like it."""
     pixels = images.flatten(1).float()
-    distances = torch.cdist(pixels, pixels, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
+    distances = torch.cdist(pixels, pixels).fill_diagonal_(torch.inf)
     return float(distances.amin(dim=1).median())
 
 
