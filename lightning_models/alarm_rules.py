@@ -124,15 +124,19 @@ def gradient_vanishes(seen: Observation, state: dict[str, Any]) -> str | None:
 
 
 def collapses(seen: Observation, state: dict[str, Any]) -> str | None:
-    """Samples are alike, or leave classes out; not asked before G has learned something, or should have."""
-    state["learned"] = state.get("learned", False) or (seen.diversity or 0) >= 0.5
-    if not state["learned"] and seen.updates < UPDATES_TO_LEARN:
+    """Samples are alike, or leave classes out; not asked before G was better than that, or should have been."""
+    should_have = seen.updates >= UPDATES_TO_LEARN
+    differed = state["differed"] = state.get("differed", False) or (seen.diversity or 0) >= 0.5
+    if differed or should_have:
+        if seen.diversity is not None and seen.diversity < 0.5:
+            return f"samples differ {seen.diversity:.0%} as much as real images do"
+        if seen.nearest is not None and seen.nearest < 0.25:
+            return f"samples come again: the nearest other one is at {seen.nearest:.0%} of the distance of real images"
+    if seen.classes is None:
         return None
-    if seen.diversity is not None and seen.diversity < 0.5:
-        return f"samples differ {seen.diversity:.0%} as much as real images do"
-    if seen.nearest is not None and seen.nearest < 0.25:
-        return f"samples come again: the nearest other one is at {seen.nearest:.0%} of the distance of real images"
-    if seen.classes is not None and seen.classes[0] < 0.8 * seen.classes[1]:
+    leaves_out = seen.classes[0] < 0.8 * seen.classes[1]
+    had_them = state["had_them"] = state.get("had_them", False) or not leaves_out
+    if leaves_out and (had_them or should_have):
         return f"samples are of {seen.classes[0]} of {seen.classes[1]} classes"
     return None
 

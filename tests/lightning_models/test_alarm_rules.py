@@ -80,14 +80,16 @@ def test_samples_that_come_again_however_different_they_are():
 
 
 def test_samples_that_leave_classes_out():
-    rang, message = run("mode_collapse", seen(9, diversity=0.9, classes=(6, 10)))
-    assert rang == [50 * 5]
+    rang, message = run("mode_collapse", [*seen(6, classes=(10, 10)), *seen(9, 7, diversity=0.9, classes=(6, 10))])
+    assert rang == [50 * 11]
     assert "samples are of 6 of 10 classes" in message
 
 
 def test_a_generator_that_has_learned_nothing_yet_has_not_collapsed():
     assert run("mode_collapse", seen(30, diversity=0.1, updates=900))[0] == []
     assert run("mode_collapse", seen(30, diversity=0.1, updates=1100))[0] == [250]
+    assert run("mode_collapse", seen(30, diversity=0.9, classes=(3, 10), updates=900))[0] == []
+    assert run("mode_collapse", seen(30, diversity=0.9, classes=(3, 10), updates=1100))[0] == [250]
 
 
 def test_pinned_weights():
