@@ -12,10 +12,10 @@ import yaml
 
 KEYS = (
     *("title", "question", "caption", "base", "overrides", "grid", "list", "search", "sampler", "trials", "pruner"),
-    *("seeds", "record", "direction", "plot", "quick"),
+    *("labels", "seeds", "record", "direction", "plot", "quick"),
 )
 KINDS = ("grid", "list", "search")
-QUICK_KEYS = ("overrides", "grid", "list", "search", "trials", "seeds")
+QUICK_KEYS = ("overrides", "grid", "list", "labels", "search", "trials", "seeds")
 LARGEST = 1000  # trials; more are hardly meant
 
 Setting = dict[str, Any]  # option -> value, by its name on the command line without the two dashes
@@ -32,6 +32,7 @@ class Study:
         overrides: options that all trials share.
         kind: `grid` (every combination), `list` (settings given one by one) or `search` (drawn by a sampler).
         space: option -> values for a grid and a list's settings; option -> range for a search.
+        labels: what the page calls the settings of a list, in their order; empty: by their options.
         seeds: of every setting; a search takes the first.
         record: metrics kept in results.csv; the first one is the objective.
         plot: what the page draws: {x: option, y: metric, log_x: bool}.
@@ -42,6 +43,7 @@ class Study:
     base: str
     kind: Literal["grid", "list", "search"]
     space: Any
+    labels: tuple[str, ...] = ()
     question: str = ""
     caption: str = ""
     overrides: Setting = field(default_factory=dict)
@@ -88,6 +90,8 @@ class Study:
             **{"overrides": self.overrides, self.kind: self.space, "seeds": list(self.seeds)},
             **{"record": list(self.record), "direction": self.direction, "plot": list(self.plot), "quick": self.quick},
         }
+        if self.labels:
+            kept["labels"] = list(self.labels)
         if self.kind == "search":
             kept |= {"sampler": self.sampler, "trials": self.trials}
         return {**kept, "pruner": self.pruner}
@@ -153,6 +157,8 @@ def read_study(path: Path, quick: bool = False) -> Study:
             **smaller,
             "overrides": {**(given.get("overrides") or {}), **(smaller.get("overrides") or {})},
         }
+        if "list" in smaller and "labels" not in smaller:
+            given.pop("labels", None)
         for kind in KINDS:  # another kind of space replaces the full one
             if any(other in smaller for other in KINDS) and kind not in smaller:
                 given.pop(kind, None)
@@ -180,6 +186,11 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     ):  # fmt: skip
         if key in known and known[key] not in choices:
             raise ValueError(f"{path}: {key} is {known[key]!r}: choose one of {', '.join(choices)}")
+    labels = given.get("labels") or []
+    if labels and not (kind == "list" and isinstance(labels, list) and len(labels) == len(set(map(str, labels)))):
+        raise ValueError(f"{path}: labels is {labels!r}: give a list of different names, for the settings of a list")
+    if labels and len(labels) != len(space):
+        raise ValueError(f"{path}: there are {len(labels)} labels for {len(space)} settings: give one for each")
     seeds = given.get("seeds", [0])
     if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
         raise ValueError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
@@ -196,6 +207,7 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
         base=given["base"],
         kind=kind,
         space=space,
+        labels=tuple(map(str, labels)),
         overrides=given.get("overrides") or {},
         seeds=tuple(seeds),
         record=tuple(record),

@@ -13,6 +13,7 @@ Direction = Literal["minimize", "maximize"]
 
 # Columns of results.csv that are neither an override nor a recorded metric.
 FIXED_COLUMNS = ("trial", "state", "run_dir", "seed", "parameters", "seconds", "alarms", "error")
+LABEL = "setting"  # stands in the place of the options where a study names its settings
 DEEPEST = 4  # folders below the given one in which runs are looked for: runs/<family>/<experiment>/<time>
 
 LOWER_IS_BETTER = ("fid", "kid", "loss", "entropy", "nll", "reconstruction", "perplexity", "nats", "bits", "error")
@@ -176,6 +177,9 @@ def read_study(folder: Path) -> Collection:
     if not runs:
         raise ValueError(f"{folder / 'results.csv'} has no trial yet: run the study first")
     varied = [option for option in options if len({run.settings.get(option) for run in runs}) > 1]
+    if labels := study.get("labels"):
+        varied = [LABEL]
+        runs = [label(run, labels, len(study.get("seeds") or [0])) for run in runs]
     return Collection(
         kind="study",
         title=str(study.get("title") or folder.resolve().name),
@@ -191,6 +195,13 @@ def read_study(folder: Path) -> Collection:
         plots=read_plots(path, study, options, recorded),
         notes=notes,
     )
+
+
+def label(run: Run, labels: list[str], seeds: int) -> Run:
+    """The trial with the name that the study has for its setting: trials are counted setting by setting."""
+    place = (run.trial or 0) // seeds
+    name = labels[place] if place < len(labels) else f"setting {place}"
+    return replace(run, settings={**run.settings, LABEL: name})
 
 
 def optional_text(value: Any) -> str | None:
@@ -268,6 +279,7 @@ def read_trial(folder: Path, row: dict[str, str], options: list[str], recorded: 
     return replace(
         run,
         state=state,
+        trial=int(row["trial"]),
         seed=int(row["seed"]) if row.get("seed") else run.seed,
         settings={option: as_value(row[option]) for option in options},
         metrics=run.metrics | metrics,

@@ -49,13 +49,15 @@ class Alarm:
 class Run:
     """One training: its settings, its numbers and its files.
 
-    `settings` are the options by their command line names; `metrics` the last values; `parameters` the number of
-    parameters of each network; `seconds` the wall-clock time; None is what the folder does not say.
+    `trial` counts within a study; `settings` are the options by their command line names; `metrics` the last values;
+    `parameters` the number of parameters of each network; `seconds` the wall-clock time; None is what the folder does
+    not say.
     """
 
     name: str
     folder: Path | None
     state: State
+    trial: int | None = None
     seed: int | None = None
     settings: dict[str, Value] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)

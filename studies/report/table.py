@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 
-from studies.report.collect import Collection, Metric
+from studies.report.collect import LABEL, Collection, Metric
 from studies.report.runs import Run, State, Value
 
 MINUS = "\N{MINUS SIGN}"
@@ -79,7 +79,11 @@ def group(collection: Collection) -> list[Setting]:
     settings = []
     for number, (values, runs) in enumerate(ordered):
         by_option = dict(zip(collection.options, values, strict=True))
-        parts = [f"{names[option]} {show(value)}" for option, value in by_option.items()] or [collection.title]
+        parts = [
+            show(value) if option == LABEL else f"{names[option]} {show(value)}"
+            for option, value in by_option.items()
+            if value != ""  # the setting leaves this one alone
+        ] or [collection.title]
         settings.append(Setting(number, by_option, parts, runs))
     return settings
 

@@ -498,3 +498,14 @@ def test_running_and_waiting_trials_have_their_place(tmp_path):
     assert "0003" not in found.notes[0]
     assert "trials/none-0 of a complete trial is gone" in found.notes[0]
     assert "1 running, 2 waiting" in " ".join(render(found).split())
+
+
+def test_a_study_that_names_its_settings_shows_the_names_in_place_of_options(tmp_path):
+    settings = [{"model.latent_dim": size} for size in (10, 20, 50)]
+    folder = write_study(tmp_path / "study", list=settings, labels=["small", "medium", "large"])
+    grouped = group(collect(folder))
+    assert [setting.label for setting in grouped] == ["small", "medium", "large"]
+    assert {run.settings["model.latent_dim"] for run in grouped[2].runs} == {50}
+    page = without_plotly(render(collect(folder)))
+    assert "medium" in page
+    assert "setting medium" not in page
