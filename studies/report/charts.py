@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from studies.report.collect import Collection, Metric, Plot, finite, is_detail, is_result
+from studies.report.collect import LABEL, Collection, Metric, Plot, finite, is_detail, is_result
 from studies.report.runs import Curve, Run, Value
 from studies.report.table import Setting, is_number, order, ranking, short_names, show, spread
 
@@ -191,7 +191,7 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting], 
     if len(places) < 2:
         return None
     numeric = all(is_number(value) for value in places)
-    others = [option for option in collection.options if option != plot.option]
+    others = [option for option in collection.options if option not in (plot.option, LABEL)]
     names = short_names(collection.options)
     seconds = list(order([run.settings.get(others[0]) for _, run, _, _ in points])) if len(others) == 1 else []
     by_second = 1 < len(seconds) <= len(NAMED)
