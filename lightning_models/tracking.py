@@ -31,11 +31,19 @@ class _AppendingWriter(_ExperimentWriter):
 
     def drop_from(self, step: int) -> None:
         """Forget the rows of batch number `step` (from 0) and later, which a resumed run writes again."""
+        if Path(self.metrics_file_path).is_file():
+            self._rewrite([row for row in self._rows() if int(row["step"]) < step])
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        """Where Lightning's own empties the file first: a run that is killed then has lost all its rows."""
+        self._rewrite(self._rows())
+
+    def _rows(self) -> list[dict[str, str]]:
+        with Path(self.metrics_file_path).open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def _rewrite(self, rows: list[dict[str, str]]) -> None:
         path = Path(self.metrics_file_path)
-        if not path.is_file():
-            return
-        with path.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if int(row["step"]) < step]
         part = path.with_suffix(".part")
         with part.open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=self.metrics_keys)

@@ -30,6 +30,15 @@ def test_a_resumed_run_goes_on_in_the_same_metrics_file(tmp_path):
     assert [row["val/loss"] for row in rows] == ["", "", "8.0"]
 
 
+def test_a_run_that_is_killed_while_a_new_column_is_added_keeps_its_rows(tmp_path, monkeypatch):
+    log = MetricsFile(tmp_path)
+    log.log_metrics({"val/loss": 1.0}, 9)
+    monkeypatch.setattr(csv.DictWriter, "writerows", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        log.log_metrics({"train/loss": 2.0}, 9)
+    assert [row["val/loss"] for row in read(tmp_path / "metrics.csv")] == ["1.0"]
+
+
 def test_wandb_is_offline_without_a_key_and_obeys_its_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("WANDB_MODE")
