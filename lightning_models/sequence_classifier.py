@@ -49,6 +49,7 @@ class SequenceClassifier(PlainCheckpoint):
             the mean of their probabilities (an ensemble, worth half a point to a point where data is scarce).
         naive_bayes_buckets: rows of the table of a naive Bayes classifier over n-grams of characters, which is counted
             once on the training lines and whose log-likelihoods are added to the logits, with learned weights; 0: none.
+        naive_bayes_edges: let it also count the n-grams over the begin and the end of a line, for lines read as a whole.
         class_balance: exponent of the class weights 1 / size ** class_balance in the training loss, scaled to a mean of
             1 over the samples: 0 for none, 1 for classes that count alike however rare they are.
         logit_adjustment: what is said of a sequence is the class with the largest logit - logit_adjustment * log(share
@@ -82,6 +83,7 @@ class SequenceClassifier(PlainCheckpoint):
         forget_bias: float | None = None,
         members: int = 1,
         naive_bayes_buckets: int = 0,
+        naive_bayes_edges: bool = False,
         class_balance: float = 0.0,
         logit_adjustment: float = 0.0,
         label_smoothing: float = 0.0,
@@ -102,6 +104,8 @@ class SequenceClassifier(PlainCheckpoint):
         for option, given in (("character_dropout", character_dropout), ("naive_bayes_buckets", naive_bayes_buckets)):
             if given and vocabulary is None:
                 raise ValueError(f"model.{option} is {given}, but the data are numbers: leave it out")
+        if naive_bayes_edges and not naive_bayes_buckets:
+            raise ValueError("model.naive_bayes_edges is true, but naive_bayes_buckets is 0: give it rows such as 262144")
         self.class_names, self.vocabulary = list(class_names), vocabulary
         self.character_dropout, self.label_smoothing = character_dropout, label_smoothing
         self.class_balance, self.logit_adjustment = class_balance, logit_adjustment
@@ -127,7 +131,9 @@ class SequenceClassifier(PlainCheckpoint):
             )
             for _ in range(members)
         )
-        self.naive_bayes = NaiveBayes(num_classes, naive_bayes_buckets) if naive_bayes_buckets else None
+        self.naive_bayes: NaiveBayes | None = None
+        if naive_bayes_buckets:
+            self.naive_bayes = NaiveBayes(num_classes, naive_bayes_buckets, edges=naive_bayes_edges)
         self.class_weights: Tensor | None = None
         self.register_buffer("log_shares", torch.full((num_classes,), -math.log(num_classes)))
         self.training_means = WeightedMeans(("loss", "accuracy"))

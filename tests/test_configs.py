@@ -97,7 +97,7 @@ def test_every_config_of_the_contract_is_there():
         "classifier": "mnist_mlp mnist_mlp_small mnist_cnn digits cifar10 mnist_judge digits_judge",
         "text": "english dickens_gru shakespeare_report shakespeare_rnn shakespeare_lstm shakespeare_gru "
         "shakespeare_best",
-        "palindromes": "rnn lstm lstm_30",
+        "palindromes": "rnn lstm",
         "names": "surnames names names_balanced",
         "languages": "report_1 languages",
     }

@@ -38,17 +38,23 @@ class NaiveBayes(nn.Module):
         buckets: rows of the table of counts; n-grams share rows by chance.
         most: longest n-gram.
         smoothing: what is added to each count (Lidstone).
+        edges: also count the n-grams that reach over the begin or the end of a line ("Mc" there is not "mc" within), with
+            weights of their own. Only for lines that are read as a whole: a cut is no end.
     """
 
     counts: Tensor
     totals: Tensor
 
-    def __init__(self, num_classes: int, buckets: int, most: int = 5, smoothing: float = 0.1) -> None:
+    def __init__(
+        self, num_classes: int, buckets: int, most: int = 5, smoothing: float = 0.1, edges: bool = False
+    ) -> None:
         super().__init__()
-        self.buckets, self.most, self.smoothing = buckets, most, smoothing
+        self.buckets, self.most, self.smoothing, self.edges = buckets, most, smoothing, edges
         self.register_buffer("counts", torch.zeros(buckets, num_classes))
         self.register_buffer("totals", torch.zeros(num_classes))
-        self.weights = nn.Parameter(torch.full((most,), 0.5 / most))  # n-grams overlap: together less than independent
+        # Of the n-grams within a line, and of those at its edges. They overlap: together they say less than as many
+        # independent ones would.
+        self.weights = nn.Parameter(torch.full((2 if edges else 1, most), 0.5 / most))
 
     def count_all(self, batches: Iterable[tuple[Tensor, ...]]) -> None:
         """Start afresh and count batches of (characters, lengths, labels)."""
@@ -60,9 +66,10 @@ class NaiveBayes(nn.Module):
     @torch.no_grad()
     def count(self, characters: Tensor, lengths: Tensor, labels: Tensor) -> None:
         """Add the n-grams of lines (batch, time) of `lengths` (batch,) to those of the classes `labels` (batch,)."""
-        rows, is_inside = self._rows(characters, lengths)
-        classes = labels[:, None, None].expand_as(rows)[is_inside]
-        self.counts.index_put_((rows[is_inside], classes), torch.ones((), device=rows.device), accumulate=True)
+        rows, groups = self._rows(characters, lengths)
+        is_counted = groups >= 0
+        classes = labels[:, None, None].expand_as(rows)[is_counted]
+        self.counts.index_put_((rows[is_counted], classes), torch.ones((), device=rows.device), accumulate=True)
         self.totals += classes.bincount(minlength=len(self.totals))
 
     def forward(self, characters: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -73,20 +80,28 @@ class NaiveBayes(nn.Module):
             lengths: (batch,) int64.
             labels: (batch,) int64 if these are lines that were counted, which then are left out of the counts.
         """
-        rows, is_inside = self._rows(characters, lengths)
+        rows, groups = self._rows(characters, lengths)
         counts, totals = self.counts[rows], self.totals[None]  # (batch, time, most, num_classes), (1, num_classes)
         if labels is not None:
             own = F.one_hot(labels, len(self.totals)).to(counts.dtype)
             counts = (counts - own[:, None, None]).clamp(min=0)
-            totals = (totals - own * is_inside.sum(dim=(1, 2))[:, None]).clamp(min=0)
+            totals = (totals - own * (groups >= 0).sum(dim=(1, 2))[:, None]).clamp(min=0)
         logs = (counts + self.smoothing).log() - (totals + self.smoothing * self.buckets).log()[:, None, None]
         logs = logs - logs.mean(dim=3, keepdim=True)
-        by_order = logs.where(is_inside.unsqueeze(3), 0).sum(dim=1)  # (batch, most, num_classes)
-        return torch.einsum("bmc,m->bc", by_order, self.weights)
+        by_order = [logs.where((groups == group).unsqueeze(3), 0).sum(dim=1) for group in range(len(self.weights))]
+        return torch.einsum("gbmc,gm->bc", torch.stack(by_order), self.weights)  # over (batch, most, num_classes) each
 
     def _rows(self, characters: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Row of each n-gram, (batch, time, most), and which of them lie in a line as a whole."""
+        """Row of each n-gram and the group of its weight (-1: it does not count), (batch, time, most) both."""
+        steps = torch.arange(characters.shape[1] + self.edges, device=lengths.device)
+        if self.edges:  # zeros at both ends: of those before the first character, hashed_ngrams takes care
+            characters = F.pad(characters, (0, 1)).masked_fill(steps >= lengths[:, None], 0)
         rows = hashed_ngrams(characters, self.most) % self.buckets
-        steps = torch.arange(characters.shape[1], device=lengths.device)
-        begins = steps[:, None] - torch.arange(self.most, device=lengths.device)  # (time, most)
-        return rows, (begins >= 0) & (steps < lengths[:, None]).unsqueeze(2)
+        orders = torch.arange(self.most, device=lengths.device)
+        begins, ends = steps[:, None] - orders, steps.expand(len(lengths), -1)[:, :, None]
+        is_within = (begins >= 0) & (ends < lengths[:, None, None])
+        groups = torch.where(is_within, 0, -1)
+        if self.edges:
+            at_edge = ~is_within & (begins >= -1) & (ends <= lengths[:, None, None]) & (orders > 0)
+            groups = groups.masked_fill(at_edge, 1)
+        return rows, groups

@@ -215,6 +215,7 @@ def test_the_checkpoint_holds_vocabulary_and_classes_as_plain_values(tmp_path):
         ({"class_names": ["x"]}, "there are 1 classes"),
         ({"naive_bayes_buckets": -1}, r"model\.naive_bayes_buckets is -1"),
         ({"vocabulary": None, "naive_bayes_buckets": 9}, "naive_bayes_buckets is 9, but the data are numbers"),
+        ({"naive_bayes_edges": True}, "naive_bayes_edges is true, but naive_bayes_buckets is 0"),
         ({"members": 0}, r"model\.members is 0"),
         ({"class_balance": -1.0}, r"model\.class_balance is -1"),
         ({"logit_adjustment": -1.0}, r"model\.logit_adjustment is -1"),

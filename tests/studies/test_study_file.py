@@ -141,7 +141,7 @@ def test_every_question_of_the_reports_has_its_study():
         "char_rnn_hidden_size char_rnn_learning_rate language_type language_layers language_hidden_size "
         "language_learning_rate",
         "report2": "tanh latent label_smoothing batch_normalization input_noise loss",
-        "report3": "palindromes learning_rate rnn_or_lstm gan_samples",
+        "report3": "palindromes learning_rate rnn_or_lstm forget_bias gan_samples",
         "report4": " ".join(
             f"{model}_{data}_{what}"
             for model in ("vae", "gan", "wgan")

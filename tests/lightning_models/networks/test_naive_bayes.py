@@ -35,10 +35,28 @@ def test_it_is_scikit_learns_on_the_same_features():
     torch.testing.assert_close(found, torch.from_numpy(expected).float(), rtol=1e-4, atol=1e-4)
 
 
-def test_a_line_is_left_out_of_its_own_counts():
+def test_ngrams_over_the_ends_of_a_line_count_as_those_of_a_line_with_signs_at_its_ends():
+    characters = padded()
+    model = counted(characters, buckets=100_003, edges=True)
+    sign = 0
+    written = [[sign, *line[:length].tolist(), sign] for line, length in zip(characters, LENGTHS, strict=True)]
+    expected = {}
+    for label, line in zip(LABELS.tolist(), written, strict=True):
+        for order in (1, 2, 3):
+            for first in range(len(line) - order + 1):
+                ngram = tuple(line[first : first + order])
+                if ngram != (sign,):
+                    expected[ngram, label] = expected.get((ngram, label), 0) + 1
+    found = model.counts[model.counts > 0]
+    assert sorted(found.tolist()) == sorted(expected.values())
+    assert model.totals.sum() == sum(expected.values())
+
+
+@pytest.mark.parametrize("edges", [False, True])
+def test_a_line_is_left_out_of_its_own_counts(edges):
     characters = torch.tensor([[1, 2, 3, 4, 5], [1, 2, 9, 8, 7], [6, 5, 4, 3, 2]])
     lengths, labels = torch.full((3,), 5), torch.tensor([0, 0, 1])
-    everything, others = NaiveBayes(2, 10_000), NaiveBayes(2, 10_000)
+    everything, others = (NaiveBayes(2, 10_000, edges=edges) for _ in range(2))
     everything.count(characters, lengths, labels)
     others.count(characters[1:], lengths[1:], labels[1:])
     first = characters[:1], lengths[:1]
@@ -55,18 +73,22 @@ def test_counting_again_starts_afresh():
     assert once.counts.sum() == once.totals.sum() == 22 + 17 + 13  # 1-, 2- and 3-grams
 
 
-def test_what_is_behind_the_end_is_not_read():
+@pytest.mark.parametrize("edges", [False, True])
+def test_what_is_behind_the_end_is_not_read(edges):
     characters = padded()
-    model = counted(characters)
+    model = counted(characters, edges=edges)
     disturbed = torch.where(torch.arange(7) < LENGTHS[:, None], characters, 8)
     assert torch.equal(model(disturbed, LENGTHS), model(characters, LENGTHS))
 
 
-def test_the_weight_of_each_order_is_learned():
+@pytest.mark.parametrize("edges", [False, True])
+def test_the_weight_of_each_order_is_learned(edges):
     characters = padded()
-    model = counted(characters)
+    model = counted(characters, edges=edges)
     nn.functional.cross_entropy(model(characters, LENGTHS, LABELS), LABELS).backward()
-    assert (model.weights.grad != 0).all()
+    is_used = torch.ones_like(model.weights, dtype=torch.bool)
+    is_used[1:, 0] = False  # a sign alone, at the end of each line, says nothing
+    assert torch.equal(model.weights.grad != 0, is_used)
     with torch.no_grad():
         model.weights.zero_()
         assert not model(characters, LENGTHS).any()
