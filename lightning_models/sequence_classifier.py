@@ -48,8 +48,9 @@ class SequenceClassifier(PlainCheckpoint):
         members: networks that are trained side by side on the same batches, from other first weights; what is said is
             the mean of their probabilities (an ensemble, worth half a point to a point where data is scarce).
         naive_bayes_buckets: rows of the table of a naive Bayes classifier over n-grams of characters, which is counted
-            once on the training lines and whose log-likelihoods are added to the logits, with learned weights; 0: none.
-        naive_bayes_edges: let it also count the n-grams over the begin and the end of a line, for lines read as a whole.
+            once on the training lines and whose log-likelihoods are added to the logits, with learned weights;
+            0: none.
+        naive_bayes_edges: let it also count the n-grams over the begin and the end of a line, if lines are read whole.
         class_balance: exponent of the class weights 1 / size ** class_balance in the training loss, scaled to a mean of
             1 over the samples: 0 for none, 1 for classes that count alike however rare they are.
         logit_adjustment: what is said of a sequence is the class with the largest logit - logit_adjustment * log(share
@@ -105,7 +106,7 @@ class SequenceClassifier(PlainCheckpoint):
             if given and vocabulary is None:
                 raise ValueError(f"model.{option} is {given}, but the data are numbers: leave it out")
         if naive_bayes_edges and not naive_bayes_buckets:
-            raise ValueError("model.naive_bayes_edges is true, but naive_bayes_buckets is 0: give it rows such as 262144")
+            raise ValueError("model.naive_bayes_edges is true, but naive_bayes_buckets is 0: give it, say, 262144")
         self.class_names, self.vocabulary = list(class_names), vocabulary
         self.character_dropout, self.label_smoothing = character_dropout, label_smoothing
         self.class_balance, self.logit_adjustment = class_balance, logit_adjustment

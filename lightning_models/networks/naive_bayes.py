@@ -38,8 +38,8 @@ class NaiveBayes(nn.Module):
         buckets: rows of the table of counts; n-grams share rows by chance.
         most: longest n-gram.
         smoothing: what is added to each count (Lidstone).
-        edges: also count the n-grams that reach over the begin or the end of a line ("Mc" there is not "mc" within), with
-            weights of their own. Only for lines that are read as a whole: a cut is no end.
+        edges: also count the n-grams over the begin or the end of a line ("Mc" there is not "mc" within), with weights
+            of their own. Only for lines that are read as a whole: a cut is no end.
     """
 
     counts: Tensor
