@@ -41,7 +41,8 @@ def test_the_processor_is_asked_where_it_does_the_work():
 
 
 def test_a_run_says_what_it_computed_in(slow_bfloat16, tmp_path, capsys):
-    options = ["--trainer.accelerator=cpu", "--trainer.max_steps=1", "--trainer.precision=bf16-mixed", "--quiet"]
+    options = ["--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1", "--quiet"]
+    options += ["--trainer.max_steps=1", "--trainer.precision=bf16-mixed"]
     cli.main(["fit", "--model=ImageClassifier", "--data=Digits", *options, f"--run_dir={tmp_path / 'run'}"])
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["precision"] == "32-true"
     assert "float32 in place of --trainer.precision bf16-mixed" in capsys.readouterr().err
