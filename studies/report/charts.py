@@ -195,7 +195,7 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting], 
     names = short_names(collection.options)
     seconds = list(order([run.settings.get(others[0]) for _, run, _, _ in points])) if len(others) == 1 else []
     by_second = 1 < len(seconds) <= len(NAMED)
-    figure, notes = go.Figure(), []
+    figure, notes = go.Figure(), list[str]()
 
     def colour(second: Value) -> str:
         place = seconds.index(second) if by_second else 0
@@ -238,16 +238,7 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting], 
             hovertemplate="%{text}<br>%{y:.4g}<extra></extra>",
             showlegend=False,
         )
-    log = plot.log_x and numeric
-    if log and min(value for value in places if isinstance(value, (int, float))) <= 0:
-        log = False
-        notes.append("A linear axis, because a value of 0 or less has no place on a logarithmic one.")
-    if not numeric:
-        figure.update_xaxes(type="category", categoryorder="array", categoryarray=[x(value) for value in places])
-    elif log:
-        figure.update_xaxes(type="log")
-    if numeric and fits_as_ticks([float(v) for v in places if isinstance(v, (int, float))], log):
-        figure.update_xaxes(tickvals=list(places), ticktext=[show(value) for value in places])
+    notes += option_axis(figure, list(places), plot.log_x)
     figure.update_layout(xaxis_title=html.escape(names.get(plot.option, plot.option)))
     if others and not by_second:
         notes.append("A point is a trial; the trials differ in other options, too.")
@@ -256,6 +247,23 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting], 
         return chart
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     return Chart(chart.title, figure.to_json(), chart.note, chart.height + 24 * math.ceil(len(seconds) / 4))
+
+
+def option_axis(figure: go.Figure, values: list[Value], wants_log: bool) -> list[str]:
+    """Lay out the horizontal axis for the values of an option, in their order; what has to be said below the chart."""
+    if not all(is_number(value) for value in values):
+        shown = [html.escape(show(value)) for value in values]
+        figure.update_xaxes(type="category", categoryorder="array", categoryarray=shown)
+        return []
+    numbers = [float(value) for value in values if isinstance(value, (int, float))]
+    log = wants_log and min(numbers) > 0
+    if log:
+        figure.update_xaxes(type="log")
+    if fits_as_ticks(numbers, log):
+        figure.update_xaxes(tickvals=values, ticktext=[show(value) for value in values])
+    if wants_log and not log:
+        return ["A linear axis, because a value of 0 or less has no place on a logarithmic one."]
+    return []
 
 
 def fits_as_ticks(values: list[float], log: bool) -> bool:
