@@ -28,16 +28,6 @@ def shortened(path, data_root, quick):  # noqa: F811
     return study
 
 
-@pytest.mark.parametrize("path", STUDIES)
-def test_few_batches_end_with_a_validation(path, monkeypatch):
-    """Lightning validates after an epoch, and stops without after fewer batches than that."""
-    monkeypatch.chdir(ROOT)
-    quick = read_study(ROOT / path, True).overrides
-    if (steps := quick.get("trainer.max_steps", -1)) != -1:
-        between = quick.get("trainer.val_check_interval", quick.get("trainer.limit_train_batches", steps + 1))
-        assert between <= steps
-
-
 @pytest.mark.parametrize("quick", [False, True], ids=["full", "quick"])
 @pytest.mark.parametrize("path", STUDIES)
 def test_study(path, quick, data_root, tmp_path, monkeypatch):  # noqa: F811

@@ -153,3 +153,15 @@ def test_every_question_of_the_reports_has_its_study():
     for report, names in expected.items():
         for name in names.split():
             assert f"configs/studies/{report}/{name}.yaml" in STUDIES
+
+
+def test_quick_sizes_that_end_by_batches_end_with_a_validation(monkeypatch):
+    """Lightning validates after an epoch, and stops without after fewer batches than that."""
+    monkeypatch.chdir(ROOT)
+    quick = {path: read_study(ROOT / path, True).overrides for path in STUDIES}
+    limited = {path: options for path, options in quick.items() if options.get("trainer.max_steps", -1) != -1}
+    assert limited
+    for path, options in limited.items():
+        steps = options["trainer.max_steps"]
+        between = options.get("trainer.val_check_interval", options.get("trainer.limit_train_batches", steps + 1))
+        assert between <= steps, path
