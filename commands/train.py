@@ -25,7 +25,7 @@ from commands import registry
 from commands.checkpoints import carried, check_carried, check_checkpoint, check_weights
 from commands.class_changes import keep_only_what_was_set
 from commands.errors import UserError
-from commands.precision import check_precision
+from commands.precision import usable_precision
 from commands.run_folder import check_run_dir, default_run_dir, experiment_name, unused
 from commands.usage import ExplainingParser
 from lightning_models.alarm_rules import RestartAskedError
@@ -192,7 +192,7 @@ class ProjectCLI(LightningCLI):
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         """Add what every run has. Checkpoints come last: what the others keep belongs into them."""
         run_dir = Path(self.options.run_dir)
-        config["precision"] = check_precision(config.get("precision"), config.get("accelerator", "auto"))
+        config["precision"] = usable_precision(config.get("precision"), config.get("accelerator", "auto"))
         callbacks = [RandomState(), Throughput(), self.summary, *self.onlookers, *callbacks]
         for family, made in registry.CALLBACKS.items():
             if isinstance(self.model, family):
