@@ -1,6 +1,7 @@
 """What a run would be, without running it: whether its options are right, its parameters, its time."""
 
 import contextlib
+import math
 import os
 import tempfile
 import time
@@ -8,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import Timer
 
 from commands.class_changes import keep_only_what_was_set
-from commands.train import ProjectCLI, quieten_libraries, run_trainer
+from commands.train import ProjectCLI, give_an_end, quieten_libraries, run_trainer
 
 TIMED_BATCHES = 20
 
@@ -61,27 +63,34 @@ class Plan(ProjectCLI):
         """Number of all parameters of the model."""
         return sum(p.numel() for p in self.model.parameters())
 
-    def batches(self) -> int:
-        """Training batches of the whole run."""
+    def batches(self) -> float:
+        """Training batches of the whole run; infinitely many where only time ends it."""
         self.datamodule.prepare_data()
         self.datamodule.setup("fit")
         trainer = self.options.trainer
+        give_an_end(trainer)
         per_epoch = len(self.datamodule.train_dataloader())
-        if isinstance(trainer.limit_train_batches, int):
-            per_epoch = min(per_epoch, trainer.limit_train_batches)
-        limits = [trainer.max_steps] if trainer.max_steps != -1 else []
-        if trainer.max_epochs not in (None, -1):
-            limits.append(trainer.max_epochs * per_epoch)
-        return min(limits, default=per_epoch)
+        limit = trainer.limit_train_batches
+        if limit is not None:  # a share, or a number of batches, which a config may have as 128.0
+            per_epoch = min(per_epoch, int(limit if isinstance(limit, int) or limit > 1 else limit * per_epoch))
+        epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
+        steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
+        return min(epochs * per_epoch, steps)
+
+    def seconds(self) -> float:
+        """After which the run is ended; infinitely many where there is no such limit."""
+        limit = Timer(self.options.trainer.max_time).time_remaining()
+        return math.inf if limit is None else limit
 
 
 def seconds_of(options: list[str]) -> float:
     """About how long the run would take, from a few timed batches, in seconds; validation and pictures not counted."""
-    total = Plan(options).batches()
+    plan = Plan(options)
+    batches, end = plan.batches(), plan.seconds()
     few = [f"--trainer.limit_train_batches={TIMED_BATCHES}", "--trainer.max_epochs=1", "--trainer.limit_val_batches=0"]
     few += ["--trainer.log_every_n_steps=1"]
     timer = BatchTimer()
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         kept = ["--quiet", "--wandb.mode=disabled", f"--run_dir={Path(folder) / 'run'}"]
         run_trainer("fit", [*options, *few, *kept], [timer])
-    return timer.seconds_a_batch() * total
+    return min(timer.seconds_a_batch() * batches, end)

@@ -28,6 +28,7 @@ from commands.errors import UserError
 from commands.precision import usable_precision
 from commands.run_folder import check_run_dir, default_run_dir, experiment_name, unused
 from commands.usage import ExplainingParser
+from commands.whole_numbers import keep_whole_numbers
 from lightning_models.alarm_rules import RestartAskedError
 from lightning_models.callbacks.alarms import Alarms
 from lightning_models.callbacks.best_checkpoint import BestCheckpoint
@@ -79,6 +80,12 @@ def with_restarts(command: str, options: list[str], callbacks: Sequence[Callback
             options = [*options, f"--seed_everything={seed}", f"--run_dir={first}-restart{restarts}"]
 
 
+def give_an_end(trainer: Any) -> None:
+    """Put the default number of epochs into the trainer's options where nothing ends the run."""
+    if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
+        trainer.max_epochs = DEFAULT_EPOCHS
+
+
 class ProjectCLI(LightningCLI):
     """LightningCLI in subclass mode: `--model GAN --data MNIST`, or a config file that names them."""
 
@@ -87,6 +94,7 @@ class ProjectCLI(LightningCLI):
     def __init__(self, args: list[str], callbacks: Sequence[Callback] = ()) -> None:
         self.arguments, self.onlookers = args, callbacks
         ProjectCLI.current = self
+        keep_whole_numbers()
         self.carried: list[str] = []  # options of the data that come from the checkpoint
         super().__init__(
             LightningModule,
@@ -153,9 +161,7 @@ class ProjectCLI(LightningCLI):
             options.run_dir = str(unused(run_dir / str(command)))
         elif is_first_process():
             check_run_dir(run_dir, options.ckpt_path)
-        trainer = options.trainer
-        if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
-            trainer.max_epochs = DEFAULT_EPOCHS
+        give_an_end(options.trainer)
 
     def take_from_checkpoint(self) -> None:
         """Give the data what the checkpoint knows and the user has not set, such as its vocabulary."""
