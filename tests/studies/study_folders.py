@@ -148,3 +148,15 @@ def write_study(folder, latent_dims=(10, 20, 50), seeds=(0, 1), widths=(32,), fa
         writer.writeheader()
         writer.writerows(rows)
     return folder
+
+
+def rewrite(path, column, values):
+    """Replace a column of a CSV file."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, value in zip(rows, values, strict=True):
+        row[column] = value
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,88 @@
+"""What the report page reads from the folders of runs and studies."""
+
+import json
+
+from studies.report.collect import Metric, collect
+from studies.report.page import render
+from studies.report.runs import flat, read_run
+from studies.report.table import group
+from tests.studies.study_folders import rewrite, write_run, write_study
+
+
+def test_a_study_is_read_with_its_trials(study):
+    found = collect(study)
+    assert (found.kind, found.title) == ("study", "GAN on digits: size of the latent space")
+    assert found.options == ["model.latent_dim"]
+    assert found.metrics == [Metric("val/fid", "minimize"), Metric("val/recall", "maximize")]
+    assert [run.state for run in found.runs] == ["complete", "failed", "complete", "complete", "complete", "pruned"]
+    assert found.runs[0].settings == {"model.latent_dim": 10}
+    assert found.runs[0].curves["train/d_loss"].steps == list(range(9, 200, 10))
+    assert found.runs[0].curves["val/fid"].steps == list(range(19, 200, 20))  # empty cells are no values
+    assert found.runs[0].total_parameters == 10_000 + 33_761  # without the moving average
+    assert found.runs[5].alarms[0].message == "All samples are alike."
+
+
+def test_a_folder_of_runs_is_compared_by_the_options_in_which_they_differ(tmp_path):
+    for latent_dim, seed in ((10, 0), (10, 1), (20, 0)):
+        write_run(tmp_path / "gan" / f"{latent_dim}-{seed}", latent_dim=latent_dim, seed=seed, level=latent_dim + seed)
+    found = collect(tmp_path)
+    assert [run.name for run in found.runs] == ["gan/10-0", "gan/10-1", "gan/20-0"]
+    assert found.options == ["model.latent_dim"]  # neither the seed nor run_dir
+    assert [len(setting.runs) for setting in group(found)] == [2, 1]
+    assert [metric.name for metric in found.metrics] == ["val/fid", "val/recall"]
+
+
+def test_what_was_measured_after_training_belongs_to_the_run(tmp_path):
+    run = write_run(tmp_path / "run")
+    (run / "test").mkdir()
+    (run / "test" / "summary.json").write_text(json.dumps({"metrics": {"test/fid": 12.5}}))
+    found = collect(run)
+    assert found.runs[0].metrics["test/fid"] == 12.5
+    assert [metric.name for metric in found.metrics] == ["test/fid"]
+
+
+def test_a_run_without_summary_is_still_running_or_was_stopped(tmp_path):
+    run = read_run(write_run(tmp_path / "run", finished=False), "run", [])
+    assert run.state == "running"
+    html = render(collect(tmp_path / "run"))
+    assert "no summary.json" in html
+
+
+def test_options_by_their_command_line_names():
+    config = {
+        "model": {"class_path": "a.b.GAN", "init_args": {"latent_dim": 4, "optimizer": {"class_path": "torch.Adam"}}},
+        "data": {"class_path": "c.Digits", "init_args": {"betas": [0.5, 0.9]}},
+    }
+    assert flat(config) == {
+        "model": "GAN",
+        "model.latent_dim": 4,
+        "model.optimizer": "Adam",
+        "data": "Digits",
+        "data.betas": "0.5, 0.9",
+    }
+
+
+def test_rows_that_are_being_written_are_left_out_and_said(tmp_path):
+    write_study(tmp_path, failing=False)
+    results = tmp_path / "results.csv"
+    results.write_text(results.read_text()[:-40])
+    metrics = next(tmp_path.glob("trials/0000*/metrics.csv"))
+    metrics.write_text(metrics.read_text() + "9,200,0.")
+    found = collect(tmp_path)
+    assert len(found.runs) == 5
+    assert found.notes == [
+        "The last line of 0000-latent_dim=10-seed=0/metrics.csv is incomplete and was left out.",
+        "The last line of results.csv is incomplete and was left out.",
+    ]
+    assert "results.csv is incomplete" in render(found)
+
+
+def test_running_and_waiting_trials_have_their_place(tmp_path):
+    write_study(tmp_path, failing=False)
+    rewrite(tmp_path / "results.csv", "state", ["complete", "complete", "running", "complete", "waiting", "waiting"])
+    rewrite(tmp_path / "results.csv", "run_dir", [f"trials/none-{n}" for n in range(4)] + ["", ""])
+    found = collect(tmp_path)
+    assert [run.state for run in found.runs][2:] == ["running", "complete", "waiting", "waiting"]
+    assert "0003" not in found.notes[0]
+    assert "trials/none-0 of a complete trial is gone" in found.notes[0]
+    assert "1 running, 2 waiting" in " ".join(render(found).split())
