@@ -138,10 +138,12 @@ def heading(name: str) -> str:
 
 
 def spaced(batches: list[int], most: int) -> list[int]:
-    """At most so many of them, evenly spaced, the first and the last among them."""
+    """At most so many of the sorted batches, those next to evenly spaced times; the first and the last among them."""
     if len(batches) <= most:
         return batches
-    return [batches[round(place * (len(batches) - 1) / (most - 1))] for place in range(most)]
+    first, last = batches[0], batches[-1]
+    times = [first + (last - first) * place / (most - 1) for place in range(most)]
+    return sorted({min(batches, key=lambda batch: abs(batch - time)) for time in times})
 
 
 @dataclass(frozen=True)

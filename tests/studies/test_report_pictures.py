@@ -34,8 +34,10 @@ def test_more_pictures_are_smaller_ones():
 
 
 def test_times_are_evenly_spread_with_first_and_last():
-    assert spaced(list(range(0, 101, 10)), 5) == [0, 20, 50, 80, 100]
+    assert spaced(list(range(0, 101, 10)), 5) == [0, 20, 50, 70, 100]
     assert spaced([3, 7], 5) == [3, 7]
+    assert spaced([0, 200, 400, 500, 600, 800, 1000], 5) == [0, 200, 500, 800, 1000]
+    assert spaced([0, 1, 2, 3, 4, 5, 100], 5) == [0, 5, 100]  # nothing is shown twice
 
 
 def test_headings_of_pictures():
