@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
-from studies.report import charts
+from studies.report import charts, option_charts
 from studies.report.album import Album, texts
 from studies.report.charts import Chart
 from studies.report.collect import Collection, collect
@@ -81,7 +81,7 @@ def render(collection: Collection) -> str:
             for metric in collection.metrics
         },
         recorded=[m for m in collection.metrics if any(m.name in run.metrics for run in collection.runs)],
-        effects=charts.against_options(collection, settings, shades),
+        effects=option_charts.against_options(collection, settings, shades),
         curves=main,
         other_curves=others,
         matrices=album.matrices(),

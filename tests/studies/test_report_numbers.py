@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from studies.report import charts
+from studies.report import charts, option_charts
 from studies.report.collect import Metric, collect, direction_of, main_metrics
 from studies.report.runs import Curve, Run
 from studies.report.table import best, decimals, group, short_names, show_duration, show_number, show_spread, spread
@@ -114,7 +114,7 @@ def test_two_options_make_lines_and_a_heat_map(tmp_path):
     write_study(tmp_path, widths=(16, 32, 64), seeds=(0,), failing=False)
     found = collect(tmp_path)
     settings = group(found)
-    lines, heat = charts.against_options(found, settings, charts.colours(settings, found))
+    lines, heat = option_charts.against_options(found, settings, charts.colours(settings, found))
     assert [json.loads(lines.figure)["data"][i]["name"] for i in (0, 2, 4)] == ["width 16", "width 32", "width 64"]
     assert json.loads(lines.figure)["layout"]["xaxis"]["type"] == "log"
     heat_map = json.loads(heat.figure)["data"][0]
@@ -129,7 +129,7 @@ def test_an_option_that_goes_along_with_another_makes_no_lines_of_its_own(tmp_pa
     for run in found.runs:
         run.settings["model.generator.width"] = run.settings["model.latent_dim"]
     found.options[:] = settings[0]
-    (chart,) = charts.against_options(found, grouped := group(found), charts.colours(grouped, found))
+    (chart,) = option_charts.against_options(found, grouped := group(found), charts.colours(grouped, found))
     line, points = json.loads(chart.figure)["data"]
     assert line["x"] == points["x"] == [10, 20, 50]
     assert line["mode"] == "lines"
