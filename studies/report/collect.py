@@ -2,12 +2,12 @@
 
 import csv
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from studies.report.runs import STATES, Run, as_value, is_run, parse_yaml, read_run, read_text
+from studies.report.runs import STATES, Run, Value, as_value, is_run, parse_yaml, read_run, read_text
 
 Direction = Literal["minimize", "maximize"]
 
@@ -96,7 +96,7 @@ def read_runs(folder: Path) -> Collection:
         )
     notes: list[str] = []
     runs = [read_run(path, path.relative_to(folder).as_posix(), notes) for path in folders]
-    options, metrics = differing_options(runs), main_metrics(runs)
+    options, metrics = without_twins(differing_options(runs), runs, notes), main_metrics(runs)
     plots = [Plot(option, metric.name, spans_decades(runs, option)) for metric in metrics[:1] for option in options[:6]]
     return Collection("runs", folder.resolve().name, runs, options, metrics, plots, notes=notes)
 
@@ -121,6 +121,19 @@ def differing_options(runs: list[Run]) -> list[str]:
         and option.partition(".")[0] in COMPARED
         and len({run.settings[option] for run in runs}) > 1
     ]
+
+
+def without_twins(options: list[str], runs: list[Run], notes: list[str], plotted: Sequence[str] = ()) -> list[str]:
+    """The options but those that always have the value of another one, such as the layers of both networks of a GAN.
+
+    Those that are plotted stay; what is left out is noted.
+    """
+    kept: dict[tuple[Value, ...], str] = {}
+    for option in sorted(options, key=lambda option: option not in plotted):
+        twin = kept.setdefault(tuple(run.settings.get(option) for run in runs), option)
+        if twin != option and option not in plotted:
+            notes.append(f"{option} always has the value of {twin} and is not shown.")
+    return [option for option in options if option in kept.values() or option in plotted]
 
 
 def spans_decades(runs: list[Run], option: str) -> bool:
@@ -176,10 +189,13 @@ def read_study(folder: Path) -> Collection:
     runs, options = read_results(folder, recorded, notes)
     if not runs:
         raise ValueError(f"{folder / 'results.csv'} has no trial yet: run the study first")
+    plots = read_plots(path, study, options, recorded)
     varied = [option for option in options if len({run.settings.get(option) for run in runs}) > 1]
     if labels := study.get("labels"):
         varied = [LABEL]
         runs = [label(run, labels, len(study.get("seeds") or [0])) for run in runs]
+    else:
+        varied = without_twins(varied, runs, notes, [plot.option for plot in plots])
     return Collection(
         kind="study",
         title=str(study.get("title") or folder.resolve().name),
@@ -192,7 +208,7 @@ def read_study(folder: Path) -> Collection:
         runs=runs,
         options=varied,
         metrics=metrics,
-        plots=read_plots(path, study, options, recorded),
+        plots=plots,
         notes=notes,
     )
 

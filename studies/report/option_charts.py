@@ -22,8 +22,7 @@ def against_options(collection: Collection, settings: list[Setting], shades: lis
         if chart is not None:
             charts.append(chart)
         pair = tuple(collection.options)
-        is_pair = len(pair) == 2 and plot.option in pair and not twins_of(plot.option, collection)
-        if is_pair and plot.metric not in mapped:
+        if len(pair) == 2 and plot.option in pair and plot.metric not in mapped:
             mapped.add(plot.metric)
             heat = heat_map(metrics[plot.metric], pair[0], pair[1], settings)
             if heat is not None:
@@ -43,8 +42,7 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting], 
     if len(places) < 2:
         return None
     numeric = all(is_number(value) for value in places)
-    twins = twins_of(plot.option, collection)
-    others = [option for option in collection.options if option not in (plot.option, LABEL, *twins)]
+    others = [option for option in collection.options if option not in (plot.option, LABEL)]
     names = short_names(collection.options)
     seconds = list(order([run.settings.get(others[0]) for _, run, _, _ in points])) if len(others) == 1 else []
     by_second = 1 < len(seconds) <= len(NAMED)
@@ -91,7 +89,6 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting], 
             hovertemplate="%{text}<br>%{y:.4g}<extra></extra>",
             showlegend=False,
         )
-    notes += [f"{names[twin]} has the same value." for twin in twins]
     notes += option_axis(figure, list(places), plot.log_x)
     figure.update_layout(xaxis_title=html.escape(names.get(plot.option, plot.option)))
     if others and not by_second:
@@ -101,13 +98,6 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting], 
         return chart
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     return Chart(chart.title, figure.to_json(), chart.note, chart.height + 24 * math.ceil(len(seconds) / 4))
-
-
-def twins_of(option: str, collection: Collection) -> list[str]:
-    """The options that have the same value as this one in all runs: the number of layers of both networks."""
-    settings = [run.settings for run in collection.runs]
-    others = [other for other in collection.options if other != option]
-    return [other for other in others if all(given.get(other) == given.get(option) for given in settings)]
 
 
 def option_axis(figure: go.Figure, values: list[Value], wants_log: bool) -> list[str]:

@@ -122,20 +122,6 @@ def test_two_options_make_lines_and_a_heat_map(tmp_path):
     assert heat_map["z"][1][2] == pytest.approx(settings[7].spread("val/fid").mean)
 
 
-def test_an_option_that_goes_along_with_another_makes_no_lines_of_its_own(tmp_path):
-    settings = [{"model.latent_dim": size, "model.generator.width": size} for size in (10, 20, 50)]
-    write_study(tmp_path, list=settings, seeds=(0,), failing=False)
-    found = collect(tmp_path)
-    for run in found.runs:
-        run.settings["model.generator.width"] = run.settings["model.latent_dim"]
-    found.options[:] = settings[0]
-    (chart,) = option_charts.against_options(found, grouped := group(found), charts.colours(grouped, found))
-    line, points = json.loads(chart.figure)["data"]
-    assert line["x"] == points["x"] == [10, 20, 50]
-    assert line["mode"] == "lines"
-    assert "width has the same value." in chart.note
-
-
 def test_many_settings_leave_colour_to_the_best(tmp_path):
     write_study(tmp_path, latent_dims=(10, 20, 50, 100), widths=(16, 32, 64), seeds=(0,), failing=False)
     found = collect(tmp_path)

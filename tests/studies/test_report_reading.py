@@ -2,9 +2,9 @@
 
 import json
 
-from studies.report.collect import Metric, collect
+from studies.report.collect import Metric, collect, without_twins
 from studies.report.page import render
-from studies.report.runs import flat, read_run
+from studies.report.runs import Run, flat, read_run
 from studies.report.table import group
 from tests.studies.study_folders import rewrite, write_run, write_study
 
@@ -86,3 +86,15 @@ def test_running_and_waiting_trials_have_their_place(tmp_path):
     assert "0003" not in found.notes[0]
     assert "trials/none-0 of a complete trial is gone" in found.notes[0]
     assert "1 running, 2 waiting" in " ".join(render(found).split())
+
+
+def test_options_that_go_along_with_each_other_are_one(tmp_path):
+    first, second, other = "model.discriminator.width", "model.generator.width", "model.latent_dim"
+    runs = [Run(str(n), tmp_path, "complete", settings={first: n, second: n, other: 5}) for n in (3, 4)]
+    notes: list[str] = []
+    assert without_twins([first, second, other], runs, notes) == [first, other]
+    assert notes == [f"{second} always has the value of {first} and is not shown."]
+    assert without_twins([first, second], runs, [], plotted=[second]) == [second]
+    assert without_twins([first, second], runs, [], plotted=[first, second]) == [first, second]
+    runs.append(Run("5", tmp_path, "complete", settings={first: 3, second: 4, other: 5}))
+    assert without_twins([first, second], runs, []) == [first, second]
