@@ -23,6 +23,7 @@ HEADINGS = {  # the known names in samples/, in their order on the page
     "traversals": "Traversals of the latent space",
     "confusion_matrix": "Confusion matrices",
 }
+ALARM = "alarm-"  # what the pictures at an alarm begin with
 DRAWN_HERE = ("learning_curves",)  # pictures of what the page draws itself
 
 
@@ -60,7 +61,8 @@ class Album:
         self.settings = [setting for setting in settings if setting in chosen]
         self.single = collection.kind == "run"
         self.runs = [setting.shown() for setting in self.settings]
-        self.series = list(dict.fromkeys(p.name for run in self.runs for p in run.pictures if p.batch is not None))
+        series = dict.fromkeys(p.name for run in self.runs for p in run.pictures if p.batch is not None)
+        self.series = sorted(series, key=lambda name: (name.startswith(ALARM), name != "grid"))
         singles = {p.name for run in self.runs for p in run.pictures if p.batch is None and p.name not in DRAWN_HERE}
         known = [name for name in HEADINGS if name in singles]
         self.singles = [*known, *sorted(singles.difference(HEADINGS))]
@@ -134,6 +136,8 @@ def heading(name: str) -> str:
         return "Samples"
     if "confusion" in name:
         return HEADINGS.get(name, f"Confusion matrices: {name.replace('_', ' ')}")
+    if name.startswith(ALARM):
+        return f"At the alarm: {name.removeprefix(ALARM).replace('_', ' ')}"
     return HEADINGS.get(name, name.replace("_", " ").capitalize())
 
 

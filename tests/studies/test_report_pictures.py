@@ -41,8 +41,10 @@ def test_times_are_evenly_spread_with_first_and_last():
 
 
 def test_headings_of_pictures():
-    assert [heading(name) for name in ("grid", "confusion_matrix", "val_confusion", "something_new")] == [
+    names = ("grid", "alarm-mode_collapse", "confusion_matrix", "val_confusion", "something_new")
+    assert [heading(name) for name in names] == [
         "Samples",
+        "At the alarm: mode collapse",
         "Confusion matrices",
         "Confusion matrices: val confusion",
         "Something new",
