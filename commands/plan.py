@@ -12,7 +12,8 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Timer
 
 from commands.class_changes import keep_only_what_was_set
-from commands.train import ProjectCLI, give_an_end, quieten_libraries, run_trainer
+from commands.quiet import quieten_libraries
+from commands.train import ProjectCLI, give_an_end, run_trainer
 
 TIMED_BATCHES = 20
 

@@ -2,16 +2,13 @@
 
 import csv
 import importlib
-import logging
 import shutil
 import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from lightning_fabric.utilities.seed import reset_seed
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
@@ -26,6 +23,7 @@ from commands.checkpoints import carried, check_carried, check_checkpoint, check
 from commands.class_changes import keep_only_what_was_set
 from commands.errors import UserError
 from commands.precision import usable_precision
+from commands.quiet import quieten_libraries
 from commands.run_folder import check_run_dir, default_run_dir, experiment_name, unused
 from commands.usage import ExplainingParser
 from commands.whole_numbers import keep_whole_numbers
@@ -336,20 +334,3 @@ def generation_commands(model: LightningModule, checkpoint: Path) -> list[str]:
             f"interpolate --ckpt_path {checkpoint} --seed 1 --output strip.png",
         ]
     return []
-
-
-def quieten_libraries() -> None:
-    """Leave out what Lightning says on every start; warnings stay, but for those that do not apply here."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    # The files of a run stand in its own folder, where a resumed run finds its checkpoints on purpose.
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
-    # What it warns of, weights after the batch's update, is what is wanted.
-    warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
-    # torch.compile looks at D's input, which G's graph made; nobody reads its gradient.
-    warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf Tensor")
-    # To measure a checkpoint takes its weights, not the callbacks that wrote it.
-    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to create")
-    # Lightning 2.6 uses names of torch's pytree that torch 2.15 is about to drop; nobody here can act on it.
-    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
-    torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it, as their users expect
