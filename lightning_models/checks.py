@@ -22,3 +22,9 @@ def check_at_least(option: str, value: float, lowest: float) -> None:
     """Raise a ValueError that names the option if its value is too small."""
     if value < lowest:
         raise ValueError(f"{option} is {value}: expected at least {lowest}")
+
+
+def check_odd(option: str, kernel_size: int) -> None:
+    """Raise ValueError if the kernel has no middle: padded alike on both sides, it would change the map's size."""
+    if kernel_size % 2 == 0:
+        raise ValueError(f"{option} is {kernel_size}: use an odd number, such as {kernel_size + 1}")

@@ -13,7 +13,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lightning_models.checks import check_at_least_one, check_choice
+from lightning_models.checks import check_at_least_one, check_choice, check_odd
 from lightning_models.networks.interfaces import Discriminator, Generator, ImageShape
 from lightning_models.networks.layers import (
     Initialization,
@@ -25,6 +25,7 @@ from lightning_models.networks.layers import (
     normalization_layer,
     output_layer,
 )
+from lightning_models.networks.upsampling import UpsampleConv2d
 
 Upsampling = Literal["transposed", "nearest"]
 
@@ -71,8 +72,6 @@ class ConvGenerator(Generator):
         check_choice("upsampling", upsampling, Upsampling)
         check_channels(channels)
         check_odd("output_kernel_size", output_kernel_size)
-        if upsampling == "nearest":
-            check_odd("kernel_size", kernel_size)
         stages = len(channels) - 1
         base_map = (channels[0], *divide_size(image_shape, stages))
 
@@ -88,8 +87,7 @@ class ConvGenerator(Generator):
         padding = (kernel_size - 1) // 2
         for inputs, outputs in pairwise(channels):
             if upsampling == "nearest":
-                layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
-                layers += hidden(nn.Conv2d(inputs, outputs, kernel_size, padding=padding))
+                layers += hidden(UpsampleConv2d(inputs, outputs, kernel_size))
             else:  # an odd kernel needs one row more at the end to double the map exactly
                 odd = kernel_size % 2
                 layers += hidden(nn.ConvTranspose2d(inputs, outputs, kernel_size, 2, padding, output_padding=odd))
@@ -200,9 +198,3 @@ def check_channels(channels: tuple[int, ...]) -> None:
     if not channels:
         raise ValueError("channels is empty: give the number of channels of at least one map")
     check_at_least_one("channels", channels)
-
-
-def check_odd(option: str, kernel_size: int) -> None:
-    """Raise ValueError if the kernel has no middle: padded alike on both sides, it would change the map's size."""
-    if kernel_size % 2 == 0:
-        raise ValueError(f"{option} is {kernel_size}: use an odd number, such as {kernel_size + 1}")
