@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from studies.signs import is_lost, signing
+from studies.signs import GivenUpError, is_lost, signing
 from studies.storage import open_storage
 from studies.study_file import LARGEST, Setting, Study, describe
 from studies.trial import alarms_of, run_dir_of, run_trial
@@ -139,14 +139,19 @@ def take_one(study: Study, study_dir: Path, books: optuna.Study) -> None:
     """
     trial = books.ask()
     try:
-        objective = take(study, study_dir, books, trial)
-    except optuna.TrialPruned:
-        books.tell(trial, state=TrialState.PRUNED)
-    except Exception as error:
-        trial.set_user_attr("error", f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
-        books.tell(trial, state=TrialState.FAIL)
-    else:
-        books.tell(trial, objective)
+        try:
+            objective = take(study, study_dir, books, trial)
+        except optuna.TrialPruned:
+            books.tell(trial, state=TrialState.PRUNED)
+        except (GivenUpError, UpdateFinishedTrialError):
+            raise
+        except Exception as error:
+            trial.set_user_attr("error", f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+            books.tell(trial, state=TrialState.FAIL)
+        else:
+            books.tell(trial, objective)
+    except (GivenUpError, UpdateFinishedTrialError):
+        print("a trial of this worker was taken for lost and put back: others go on with it", file=sys.stderr)
 
 
 def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial) -> float:
@@ -160,9 +165,11 @@ def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial) -> fl
     for name, value in (("setting", setting), ("seed", seed), ("run_dir", str(run_dir.relative_to(study_dir)))):
         trial.set_user_attr(name, value)
     name = f"{number:04} {describe(setting)} seed={seed}"
-    with signing(trial):
+    with signing(trial) as signs:
         try:
-            found = run_trial(study, run_dir, setting, seed, [pruning(trial, study.record[0])] if prunes(study) else [])
+            found = run_trial(study, run_dir, setting, seed, onlookers(study, trial, signs))
+        except GivenUpError:
+            raise
         except optuna.TrialPruned as hopeless:
             trial.set_user_attr("error", str(hopeless))
             trial.set_user_attr("alarms", alarms_of(run_dir))
@@ -175,6 +182,7 @@ def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial) -> fl
             raise
     for key, value in found.items():
         trial.set_user_attr(key, value)
+    (run_dir / "error.txt").unlink(missing_ok=True)  # of an attempt that failed
     objective = float(found["metrics"][study.record[0]])
     print(f"{name}: {study.record[0]} {objective:.4g}, {found['seconds']:.0f} s", flush=True)
     return objective
@@ -214,16 +222,12 @@ def draw(study: Study, trial: Trial) -> tuple[Setting, int]:
     return setting, study.seeds[0]
 
 
-def prunes(study: Study) -> bool:
-    """Whether hopeless trials are stopped."""
-    return study.pruner != "none"
+def onlookers(study: Study, trial: Trial, signs: signing) -> list[Any]:
+    """The callbacks that end a run which need not go on; their import takes torch's six seconds."""
+    from studies.pruning import StopGivenUp, StopHopeless
 
-
-def pruning(trial: Trial, metric: str) -> Any:
-    """The callback that tells Optuna how a run goes, and stops it where that is hopeless."""
-    from studies.pruning import StopHopeless
-
-    return StopHopeless(trial, metric)
+    given_up = [StopGivenUp(signs.given_up)]
+    return given_up if study.pruner == "none" else [*given_up, StopHopeless(trial, study.record[0])]
 
 
 def put_back_lost(books: optuna.Study) -> int:
@@ -273,12 +277,17 @@ def rows_of(study: Study, books: optuna.Study) -> list[dict[str, Any]]:
         rows.append(
             {
                 **{"trial": key, "state": STATES[trial.state], "run_dir": kept.get("run_dir", ""), "seed": seed},
-                **{option: setting.get(option, "") for option in study.options},
+                **{option: as_cell(setting, option) for option in study.options},
                 **{name: metrics.get(name, "") for name in study.record},
                 **{name: kept.get(name, "") for name in ("parameters", "seconds", "alarms", "error")},
             }
         )
     return rows
+
+
+def as_cell(setting: Setting, option: str) -> Any:
+    """An option's value in results.csv: empty where a setting of a list leaves the option alone."""
+    return "null" if setting.get(option, "") is None else setting.get(option, "")
 
 
 def write_results(study: Study, study_dir: Path, books: optuna.Study) -> list[dict[str, Any]]:

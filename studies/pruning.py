@@ -1,11 +1,26 @@
-"""Hopeless trials end early."""
+"""Trials that end early: hopeless ones, and those that are another worker's by now."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import optuna
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from studies.signs import GivenUpError
 from studies.trial import alarms_of
+
+
+class StopGivenUp(Callback):
+    """Ends a run before its next batch when its trial was given up as lost: another worker goes on in its folder."""
+
+    def __init__(self, given_up: threading.Event) -> None:
+        self.given_up = given_up
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        """Look."""
+        if self.given_up.is_set():
+            raise GivenUpError
 
 
 class StopHopeless(Callback):

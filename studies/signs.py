@@ -9,17 +9,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial
 
 SIGN_SECONDS = 10.0
 LOST_SECONDS = 120.0  # without a sign: long enough for a machine that is busy or whose clock is off by a minute
 
 
+class GivenUpError(Exception):
+    """Others took the trial for lost, after two minutes without a sign, and it is theirs now."""
+
+
 class signing:  # noqa: N801
-    """While inside, a thread signs the trial, so that others see that somebody works on it."""
+    """While inside, a thread signs the trial, so that others see that somebody works on it.
+
+    `given_up` is set when they have stopped to believe it.
+    """
 
     def __init__(self, trial: Trial) -> None:
-        self.trial, self.ended = trial, threading.Event()
+        self.trial, self.ended, self.given_up = trial, threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self.sign, daemon=True)
 
     def sign(self) -> None:
@@ -27,13 +35,17 @@ class signing:  # noqa: N801
         while not self.ended.wait(SIGN_SECONDS):
             try:
                 self.trial.set_user_attr("signed", time.time())
+            except UpdateFinishedTrialError:
+                self.given_up.set()
+                return
             except Exception as error:
                 print(f"the study's storage did not answer ({error}); trying again", file=sys.stderr)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "signing":
         self.trial.set_user_attr("worker", worker_name())
         self.trial.set_user_attr("signed", time.time())
         self.thread.start()
+        return self
 
     def __exit__(self, *args: Any) -> None:
         self.ended.set()

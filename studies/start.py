@@ -56,14 +56,20 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
 
 
 def check_options(study: Study) -> None:
-    """Make the model of each setting once: what is wrong with an option is said before anything runs."""
+    """Make the model of each setting once: what is wrong with an option is said before anything runs.
+
+    A trial of several devices is refused: Lightning would start this command again for each further one.
+    """
     from commands.errors import UserError, user_mistake
     from commands.plan import Plan
 
     settings = study.settings[:MOST_CHECKED] or [corner(study, end) for end in ("low", "high")]
     for setting in settings:
         try:
-            Plan(study.arguments(setting, study.seeds[0]))
+            trainer = Plan(study.arguments(setting, study.seeds[0])).options.trainer
+            for name in ("devices", "num_nodes"):
+                if str(trainer[name]) != "1":
+                    raise UserError(f"trainer.{name} is {trainer[name]}: a trial runs on one device; take more workers")
         except (UserError, ValueError) as error:
             mistake = user_mistake(error) or error  # without what jsonargparse writes around it
             tried = describe(setting) or "its base"

@@ -39,7 +39,8 @@ def open_storage(url: str | None, study_dir: Path) -> BaseStorage:
 
 def without_password(text: str) -> str:
     """`text` with the password of each URL in it replaced by `***`."""
-    return re.sub(r"(\w://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    text = re.sub(r"(\w://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    return re.sub(r"([?&](?:ssl)?password=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
 
 
 class MendingLock(JournalFileSymlinkLock):

@@ -10,12 +10,23 @@ from typing import Any, Literal
 
 import yaml
 
+from studies.directions import Direction, direction_of
+
 KEYS = (
     *("title", "question", "caption", "base", "overrides", "grid", "list", "search", "sampler", "trials", "pruner"),
     *("labels", "seeds", "record", "direction", "plot", "quick"),
 )
 KINDS = ("grid", "list", "search")
 QUICK_KEYS = ("overrides", "grid", "list", "labels", "search", "trials", "seeds")
+RANGE_KEYS = ("low", "high", "log", "int", "choices")
+PLOT_KEYS = ("x", "y", "log_x")
+OWN_OPTIONS = {
+    "seed_everything": "give `seeds`",
+    "run_dir": "give --study_dir",
+    "ckpt_path": "trials begin from nothing",
+    "config": "give `base`",
+    "quiet": "trials are quiet",
+}
 LARGEST = 1000  # trials; more are hardly meant
 
 Setting = dict[str, Any]  # option -> value, by its name on the command line without the two dashes
@@ -49,7 +60,7 @@ class Study:
     overrides: Setting = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     record: tuple[str, ...] = ()
-    direction: Literal["minimize", "maximize"] = "minimize"
+    direction: Direction = "minimize"
     sampler: Literal["random", "tpe"] = "tpe"
     trials: int = 20
     pruner: Literal["none", "median", "asha"] = "none"
@@ -100,7 +111,7 @@ class Study:
         """The command line of a trial, behind `fit`."""
         options = {**self.overrides, **setting}
         return [
-            "--trainer.devices=1",  # a worker takes one GPU, unless the config or an override wants more
+            "--trainer.devices=1",  # a worker takes one GPU; `start.check_options` refuses a config that wants more
             "-c",
             self.base,
             *(as_argument(name, value) for name, value in options.items()),
@@ -174,6 +185,9 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     for key in ("title", "base", "record"):
         if not given.get(key):
             raise ValueError(f"{path}: the key {key} is missing or empty")
+    for key in ("title", "base"):
+        if not isinstance(given[key], str):
+            raise ValueError(f"{path}: {key} is {given[key]!r}: give a text")
     if not Path(given["base"]).is_file():
         raise FileNotFoundError(f"{path}: there is no config {given['base']}: start in the project's folder")
     space = given[kind]
@@ -186,6 +200,9 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     ):  # fmt: skip
         if key in known and known[key] not in choices:
             raise ValueError(f"{path}: {key} is {known[key]!r}: choose one of {', '.join(choices)}")
+    for key in ("sampler", "trials"):
+        if key in known and kind != "search":
+            raise ValueError(f"{path}: {key} is of a search, but there is a {kind}, all of which is run: leave it out")
     labels = given.get("labels") or []
     if labels and not (kind == "list" and isinstance(labels, list) and len(labels) == len(set(map(str, labels)))):
         raise ValueError(f"{path}: labels is {labels!r}: give a list of different names, for the settings of a list")
@@ -197,8 +214,16 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     record = [given["record"]] if isinstance(given["record"], str) else given["record"]
     if not isinstance(record, list) or not all(isinstance(name, str) for name in record):
         raise ValueError(f"{path}: record is {record!r}: give a list of metrics, such as [val/accuracy, val/loss]")
-    if not isinstance(given.get("overrides") or {}, dict):
-        raise ValueError(f"{path}: overrides is {given['overrides']!r}: give options, such as data.batch_size: 64")
+    overrides = given.get("overrides") or {}
+    if not isinstance(overrides, dict):
+        raise ValueError(f"{path}: overrides is {overrides!r}: give options, such as data.batch_size: 64")
+    for option in (option for options in (overrides, *(space if kind == "list" else [space])) for option in options):
+        if option in OWN_OPTIONS:
+            raise ValueError(f"{path}: {option} is the study's own to give to its trials: {OWN_OPTIONS[option]}")
+    if "direction" not in known:
+        if (better := direction_of(record[0])) is None:
+            raise ValueError(f"{path}: is less or more {record[0]} better? Give direction: minimize or maximize")
+        known["direction"] = better
     if not isinstance(known.get("trials", 1), int) or known.get("trials", 1) < 1:
         raise ValueError(f"{path}: trials is {known['trials']!r}: give a whole number from 1 up")
     study = Study(
@@ -208,7 +233,7 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
         kind=kind,
         space=space,
         labels=tuple(map(str, labels)),
-        overrides=given.get("overrides") or {},
+        overrides=overrides,
         seeds=tuple(seeds),
         record=tuple(record),
         plot=tuple(given.get("plot") or ()),
@@ -218,6 +243,7 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     for drawn in study.plot:
         if not isinstance(drawn, dict):
             raise ValueError(f"{path}: plot has {drawn!r}: write `- {{x: model.latent_dim, y: val/fid}}` a line")
+        unknown(path, drawn, PLOT_KEYS, "key of plot")
         if drawn.get("x") not in study.options:
             raise ValueError(f"{path}: plot has x: {drawn.get('x')}, but what is varied is {', '.join(study.options)}")
         if drawn.get("y") not in study.record:
@@ -242,8 +268,12 @@ def check_space(path: Path, kind: str, space: Any) -> None:
             raise ValueError(
                 f"{path}: {option} is {values!r}: give {{low: 1e-4, high: 1e-2, log: true}} or {{choices: [...]}}"
             )
-        if kind == "search" and "low" in values:
-            check_range(path, option, values)
+        if kind == "search":
+            unknown(path, values, RANGE_KEYS, f"key of {option}")
+            if "choices" not in values:
+                check_range(path, option, values)
+            elif set(values) > {"choices"} or not (isinstance(values["choices"], list) and values["choices"]):
+                raise ValueError(f"{path}: {option} is {values!r}: give {{choices: [16, 64]}}, or low and high")
 
 
 def check_range(path: Path, option: str, values: dict[str, Any]) -> None:

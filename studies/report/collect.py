@@ -7,17 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from studies.report.runs import STATES, Run, Value, as_value, is_run, parse_yaml, read_run, read_text
-
-Direction = Literal["minimize", "maximize"]
+from studies.directions import Direction, direction_of
+from studies.report.runs import EVALUATION, STATES, Run, Value, as_value, is_run, parse_yaml, read_run, read_text
 
 # Columns of results.csv that are neither an override nor a recorded metric.
 FIXED_COLUMNS = ("trial", "state", "run_dir", "seed", "parameters", "seconds", "alarms", "error")
 LABEL = "setting"  # stands in the place of the options where a study names its settings
 DEEPEST = 4  # folders below the given one in which runs are looked for: runs/<family>/<experiment>/<time>
 
-LOWER_IS_BETTER = ("fid", "kid", "loss", "entropy", "nll", "reconstruction", "perplexity", "nats", "bits", "error")
-HIGHER_IS_BETTER = ("accuracy", "f1", "precision", "recall", "density", "coverage", "modes", "elbo")
 NO_RESULTS = ("second", "norm", "weight")  # samples_per_second, gradient_norm, kl_weight
 NOT_COMPARED = ("config", "run_dir", "seed_everything", "ckpt_path", "quiet", "data.root", "data.num_workers")
 COMPARED = ("model", "data", "trainer")
@@ -96,15 +93,19 @@ def read_runs(folder: Path) -> Collection:
         )
     notes: list[str] = []
     runs = [read_run(path, path.relative_to(folder).as_posix(), notes) for path in folders]
-    options, metrics = without_twins(differing_options(runs), runs, notes), main_metrics(runs)
+    differing = differing_options(runs)
+    runs = [replace(run, settings={**dict.fromkeys(differing, ""), **run.settings}) for run in runs]
+    options, metrics = without_twins(differing, runs, notes), main_metrics(runs)
     plots = [Plot(option, metric.name, spans_decades(runs, option)) for metric in metrics[:1] for option in options[:6]]
     return Collection("runs", folder.resolve().name, runs, options, metrics, plots, notes=notes)
 
 
 def run_folders(folder: Path, depth: int) -> Iterator[Path]:
-    """The run folders below `folder`, in order of their names."""
+    """The run folders below `folder`, in order of their names; not those of an evaluation, which belong to a run."""
     for child in sorted(folder.iterdir()):
         if child.is_dir() and not child.name.startswith("."):
+            if EVALUATION.match(child.name) and not (child / "metrics.csv").exists():
+                continue
             if is_run(child):
                 yield child
             elif depth > 1:
@@ -112,14 +113,16 @@ def run_folders(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def differing_options(runs: list[Run]) -> list[str]:
-    """The options that all runs have, with more than one value among them; not the seed, nor where a run lies."""
-    shared = [option for option in runs[0].settings if all(option in run.settings for run in runs)]
+    """The options with more than one value among the runs that have them; not the seed, nor where a run lies.
+
+    An option that only some runs have, with one value, follows from another one that names a class.
+    """
     return [
         option
-        for option in shared
+        for option in dict.fromkeys(option for run in runs for option in run.settings)
         if option not in NOT_COMPARED
         and option.partition(".")[0] in COMPARED
-        and len({run.settings[option] for run in runs}) > 1
+        and len({run.settings[option] for run in runs if option in run.settings}) > 1
     ]
 
 
@@ -161,16 +164,6 @@ def is_result(metric: str) -> bool:
 def is_detail(metric: str, others: Iterable[str]) -> bool:
     """Whether a metric is a part of another one: `val/accuracy_7` where there is `val/accuracy`."""
     return any(metric.startswith(f"{other}_") for other in others)
-
-
-def direction_of(metric: str) -> Direction | None:
-    """What is better, judged by the name; None for what is not a matter of better and worse, such as a GAN's losses."""
-    words = metric.rpartition("/")[2].split("_")
-    if words[0] in ("d", "g"):
-        return None
-    if any(word in HIGHER_IS_BETTER for word in words):
-        return "maximize"
-    return "minimize" if any(word in LOWER_IS_BETTER for word in words) else None
 
 
 def read_study(folder: Path) -> Collection:

@@ -15,7 +15,7 @@ STATES: tuple[State, ...] = get_args(State)
 Value = int | float | str | bool | None
 
 COUNTERS = ("epoch", "step")  # columns of metrics.csv that are no metrics
-MEASURED_LATER = ("validate", "test")  # `cli.py validate` and `test` write their summary into these folders of a run
+EVALUATION = re.compile(r"^(?P<command>validate|test|predict)(-(?P<number>\d+))?$")  # a run's folders of these commands
 PARTS_OF_TRAINING = re.compile(r"^(?P<name>.+?)-(?P<batch>\d+)$")  # grid-0000126
 
 
@@ -103,8 +103,7 @@ def read_run(folder: Path, name: str, notes: list[str]) -> Run:
     summary = read_json_object(summary_path)
     error = read_text(folder / "error.txt")
     metrics = numbers(summary, "metrics", summary_path)
-    for part in MEASURED_LATER:
-        path = folder / part / "summary.json"
+    for path in measured_later(folder, summary_path, notes):
         metrics |= numbers(read_json_object(path), "metrics", path)
     seed = summary.get("seed", config.get("seed_everything"))
     return Run(
@@ -130,6 +129,25 @@ def read_run(folder: Path, name: str, notes: list[str]) -> Run:
         error=error,
         config=config_text,
     )
+
+
+def measured_later(folder: Path, summary: Path, notes: list[str]) -> list[Path]:
+    """The summaries of the last `cli.py validate` and the last `test` of the run.
+
+    One that is older than the run's own was made before the run went on: it is left out and named in `notes`.
+    """
+    last: dict[str, tuple[int, Path]] = {}
+    for child in sorted(folder.iterdir()):
+        path, found = child / "summary.json", EVALUATION.match(child.name)
+        if found and path.is_file():
+            last[found["command"]] = max(last.get(found["command"], (0, path)), (int(found["number"] or 1), path))
+    paths = []
+    for _, path in last.values():
+        if summary.is_file() and path.stat().st_mtime < summary.stat().st_mtime:
+            notes.append(f"{folder.name}/{path.parent.name} was measured before the run went on and is left out.")
+        else:
+            paths.append(path)
+    return paths
 
 
 def read_text(path: Path) -> str | None:

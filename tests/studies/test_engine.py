@@ -14,11 +14,12 @@ from studies.trial import MissingMetricError
 
 FEW = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.limit_val_batches": 1}
 FEW |= {"trainer.log_every_n_steps": 1, "trainer.accelerator": "cpu"}
+WIDTHS = "model.network.hidden_dims"
 DIGITS = {
     "title": "Width on digits",
     "base": "configs/classifier/digits.yaml",
     "overrides": FEW,
-    "grid": {"model.network.hidden_dims": [[4], [8]]},
+    "grid": {WIDTHS: [[4], [8]]},
     "seeds": [0, 1],
     "record": ["val/accuracy", "val/loss"],
     "direction": "maximize",
@@ -178,6 +179,23 @@ def test_a_dry_run_lists_parameters_and_time_and_writes_nothing(tmp_path, capsys
         ({"direction": "up"}, "direction is 'up': choose one of minimize, maximize"),
         ({"plot": [{"x": "model.l2", "y": "val/loss"}]}, "plot has x: model.l2, but what is varied is"),
         ({"record": None}, "the key record is missing"),
+        ({"record": ["val/size"], "direction": None}, "is less or more val/size better? Give direction"),
+        (
+            {"grid": {"seed_everything": [1, 2]}},
+            "seed_everything is the study's own to give to its trials",
+        ),
+        ({"overrides": {"run_dir": "here"}}, "run_dir is the study's own to give to its trials: give --study_dir"),
+        ({"overrides": {"trainer.devices": 2}}, "trainer.devices is 2: a trial runs on one device; take more workers"),
+        ({"overrides": {"trainer.num_nodes": 2}}, "trainer.num_nodes is 2: a trial runs on one device"),
+        ({"sampler": "tpe"}, "sampler is of a search, but there is a grid, all of which is run: leave it out"),
+        ({"base": 5}, "base is 5: give a text"),
+        ({"plot": [{"x": "model.network.hidden_dims", "y": "val/loss", "logx": True}]}, "there is no key of plot logx"),
+        ({"grid": None, "search": {"model.l2": {"choices": []}}}, "model.l2 is {'choices': []}: give {choices: [16"),
+        ({"grid": None, "search": {"model.l2": {"choices": 16}}}, "model.l2 is {'choices': 16}: give {choices: [16"),
+        (
+            {"grid": None, "search": {"model.l2": {"low": 1e-4, "high": 1, "logarithmic": True}}},
+            "there is no key of model.l2 logarithmic",
+        ),
     ],
 )
 def test_a_mistake_is_named_before_anything_runs(tmp_path, capsys, changes, message):
@@ -216,3 +234,53 @@ def test_values_are_written_as_the_command_line_reads_them():
     assert as_argument("a", True) == "--a=true"
     assert as_argument("a", "RMSprop") == "--a=RMSprop"
     assert as_argument("a", None) == "--a=null"
+
+
+@pytest.mark.parametrize(("metric", "direction"), [("val/accuracy", "maximize"), ("val/fid", "minimize")])
+def test_the_direction_follows_from_the_metric_where_it_is_not_given(tmp_path, metric, direction):
+    assert read_study(write(tmp_path / "s.yaml", record=[metric], direction=None)).direction == direction
+
+
+def test_an_option_that_is_null_is_not_one_that_is_left_alone(tmp_path, fake):
+    settings = [{WIDTHS: [4], "trainer.gradient_clip_val": None}, {WIDTHS: [8]}]
+    run(write(tmp_path / "s.yaml", grid=None, list=settings, seeds=[0]), tmp_path / "study")
+    assert [row["trainer.gradient_clip_val"] for row in rows(tmp_path / "study")] == ["null", ""]
+
+
+def test_the_error_of_an_attempt_that_failed_goes_when_another_one_succeeds(tmp_path, monkeypatch):
+    def run_trial(study, run_dir, setting, seed, callbacks):
+        (run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (run_dir / "checkpoints" / "last.ckpt").touch()
+        if not (run_dir / "error.txt").exists():
+            raise MissingMetricError("the run logged no finite val/accuracy")
+        return {"metrics": {"val/accuracy": 0.5}, "parameters": 1, "seconds": 1.0, "alarms": ""}
+
+    monkeypatch.setattr(engine, "run_trial", run_trial)
+    file, study_dir = write(tmp_path / "s.yaml", grid={WIDTHS: [[4]]}, seeds=[0]), tmp_path / "study"
+    run(file, study_dir, status=1)
+    assert len(list(study_dir.glob("trials/*/error.txt"))) == 1
+    run(file, study_dir, "--retry_failed")
+    assert [row["state"] for row in rows(study_dir)] == ["complete"]
+    assert not list(study_dir.glob("trials/*/error.txt"))
+
+
+def test_a_worker_whose_trial_was_taken_for_lost_leaves_it_to_others_and_goes_on(tmp_path, monkeypatch, capsys):
+    signs_seen, file, study_dir = [], write(tmp_path / "s.yaml", seeds=[0]), tmp_path / "study"
+
+    def run_trial(study, run_dir, setting, seed, callbacks):
+        run_dir.mkdir(parents=True, exist_ok=True)
+        if not signs_seen:
+            with monkeypatch.context() as elsewhere:
+                elsewhere.setattr(engine, "is_lost", lambda trial: True)
+                engine.put_back_lost(books_of(file, study_dir)[1])
+            signs_seen.append(callbacks[0].given_up.wait(5))
+            callbacks[0].on_train_batch_start()
+        return {"metrics": {"val/accuracy": 0.5}, "parameters": 1, "seconds": 1.0, "alarms": ""}
+
+    monkeypatch.setattr(signs, "SIGN_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "run_trial", run_trial)
+    run(file, study_dir)
+    assert signs_seen == [True]
+    assert [row["state"] for row in rows(study_dir)] == ["complete"] * 2
+    assert not list(study_dir.glob("trials/*/error.txt"))
+    assert "was taken for lost and put back" in capsys.readouterr().err

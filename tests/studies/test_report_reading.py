@@ -1,6 +1,9 @@
 """What the report page reads from the folders of runs and studies."""
 
 import json
+import os
+
+import yaml
 
 from studies.report.collect import Metric, collect, without_twins
 from studies.report.page import render
@@ -39,6 +42,51 @@ def test_what_was_measured_after_training_belongs_to_the_run(tmp_path):
     found = collect(run)
     assert found.runs[0].metrics["test/fid"] == 12.5
     assert [metric.name for metric in found.metrics] == ["test/fid"]
+
+
+def measure(run, folder, value, seconds):
+    """The summary of an evaluation, made so many seconds after the run ended."""
+    (run / folder).mkdir()
+    (run / folder / "config.yaml").write_text("{}")
+    path = run / folder / "summary.json"
+    path.write_text(json.dumps({"metrics": {"val/fid": value}}))
+    made = (run / "summary.json").stat().st_mtime + seconds
+    os.utime(path, (made, made))
+
+
+def test_of_several_evaluations_the_last_counts_and_none_from_before_the_run_went_on(tmp_path):
+    run = write_run(tmp_path / "run", level=3.0)
+    measure(run, "validate", 9.0, -20)
+    found = collect(run)
+    assert found.runs[0].metrics["val/fid"] == 3.0
+    assert found.notes == ["run/validate was measured before the run went on and is left out."]
+    for number, value in ((2, 8.0), (10, 7.0)):
+        measure(run, f"validate-{number}", value, number)
+    assert collect(run).runs[0].metrics["val/fid"] == 7.0
+    assert [run.name for run in collect(tmp_path).runs] == ["run"]
+
+
+def test_evaluations_of_a_checkpoint_from_elsewhere_are_no_runs(tmp_path):
+    run = write_run(tmp_path / "run")
+    (tmp_path / "later").mkdir()
+    measure(run, "../later/validate", 5.0, 10)
+    assert [run.name for run in collect(tmp_path).runs] == ["run"]
+
+
+def test_runs_of_one_class_are_told_apart_by_options_that_another_class_has_not(tmp_path):
+    for name, width in (("narrow", 32), ("wide", 64), ("mlp", 8)):
+        write_run(tmp_path / name, width=width, level=width)
+    path = tmp_path / "mlp" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    generator = {"class_path": "lightning_models.networks.MLPGenerator", "init_args": {"hidden_dims": [8]}}
+    config["model"]["init_args"]["generator"] = generator
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    found = collect(tmp_path)
+    assert found.options == ["model.generator", "model.generator.width"]  # what only the MLP has follows from its class
+    assert [setting.label for setting in group(found)] == [
+        "generator MLPGenerator", "generator DCGANGenerator, width 32", "generator DCGANGenerator, width 64"
+    ]  # fmt: skip
+    assert render(found)
 
 
 def test_a_run_without_summary_is_still_running_or_was_stopped(tmp_path):

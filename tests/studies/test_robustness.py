@@ -264,6 +264,8 @@ def test_books_in_two_places(tmp_path, study_dir, capsys):
 def test_passwords_are_not_kept():
     told = without_password("study a.yaml --storage postgresql+psycopg://me:s3cret@host/db --workers 2")
     assert told == "study a.yaml --storage postgresql+psycopg://me:***@host/db --workers 2"
+    told = without_password("study --storage postgresql+psycopg://host/db?user=me&password=s3cret&port=1 --workers 2")
+    assert told == "study --storage postgresql+psycopg://host/db?user=me&password=***&port=1 --workers 2"
 
 
 @pytest.mark.slow
