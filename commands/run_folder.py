@@ -1,30 +1,86 @@
 """One folder a run, never overwritten."""
 
 import os
+import shutil
 import time
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 from commands.errors import UserError
+from commands.next_steps import command_line
 
 SHARED_BY_PROCESSES = "LIGHTNING_MODELS_RUN_DIR"  # rank 0 names the folder for the processes that it starts
+RESULTS = ("metrics.csv", "samples", "checkpoints")
 
 
-def default_run_dir(experiment: str) -> Path:
-    """`runs/<experiment>/<time>`, the same for all processes of a run."""
-    if SHARED_BY_PROCESSES in os.environ and os.environ.get("LOCAL_RANK", "0") != "0":
-        return Path(os.environ[SHARED_BY_PROCESSES])
-    run_dir = unused(Path("runs") / experiment / time.strftime("%Y%m%d-%H%M%S"))
-    os.environ[SHARED_BY_PROCESSES] = str(run_dir)
-    return run_dir
+class RunFolder:
+    """The folder of a run. It is made at once, so that of two runs that begin in the same second each has its own.
+
+    Args:
+        path: where it lies.
+        is_new: whether it must not be there yet.
+        writes: whether this process makes it; the others of a run only know its name.
+
+    Raises:
+        FileExistsError: if it is there, but must not be.
+        UserError: if it cannot be made.
+    """
+
+    def __init__(self, path: Path, is_new: bool, writes: bool) -> None:
+        self.path, self.made = path, []
+        if not writes:
+            return
+        self.made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"the run folder {path} cannot be made: {error.strerror}") from error
+        try:
+            path.mkdir(exist_ok=not is_new)
+        except PermissionError as error:
+            raise UserError(f"the run folder {path} cannot be made: {error.strerror}") from error
+
+    def leave(self) -> None:
+        """Remove it if this process made it and nothing came out: missing data leaves no folder behind."""
+        if self.path in self.made and not any((self.path / name).exists() for name in RESULTS):
+            shutil.rmtree(self.path)
+            with suppress(OSError):  # not empty: somebody else has begun a run there
+                for folder in self.made[1:]:
+                    folder.rmdir()
 
 
-def unused(path: Path) -> Path:
-    """`path`, or `path` with the first number behind it that is not taken."""
+def unused_folder(path: Path, writes: bool) -> RunFolder:
+    """`path`, or `path` with the first number behind it that is not taken; one that writes nothing does not look."""
     number, candidate = 1, path
-    while candidate.exists():
+    while True:
+        with suppress(FileExistsError):
+            return RunFolder(candidate, is_new=True, writes=writes)
         number += 1
         candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
+
+
+def default_run_folder(experiment: str, writes: bool) -> RunFolder:
+    """`runs/<experiment>/<time>`, the same for all processes of a run."""
+    if SHARED_BY_PROCESSES in os.environ and os.environ.get("LOCAL_RANK", "0") != "0":
+        return RunFolder(Path(os.environ[SHARED_BY_PROCESSES]), is_new=False, writes=False)
+    folder = unused_folder(Path("runs") / experiment / time.strftime("%Y%m%d-%H%M%S"), writes)
+    os.environ[SHARED_BY_PROCESSES] = str(folder.path)
+    return folder
+
+
+def given_run_folder(run_dir: Path, ckpt_path: str | None, writes: bool) -> RunFolder:
+    """The folder that the user named.
+
+    Raises:
+        UserError: if a fit would write over what is there: a run that it does not go on with, or other files.
+    """
+    if writes:
+        check_run_dir(run_dir, ckpt_path)
+    try:
+        return RunFolder(run_dir, is_new=not run_dir.exists(), writes=writes)
+    except FileExistsError as error:
+        raise UserError(f"another run has just begun in --run_dir {run_dir}: choose another one") from error
 
 
 def check_run_dir(run_dir: Path, ckpt_path: str | None) -> None:
@@ -42,16 +98,22 @@ def check_run_dir(run_dir: Path, ckpt_path: str | None) -> None:
         raise UserError(f"{run_dir} holds a run that ended before its first checkpoint: choose another --run_dir")
     raise UserError(
         f"{run_dir} already holds a run. To go on with it:\n"
-        f"  python cli.py fit -c {run_dir / 'config.yaml'} --ckpt_path {checkpoint}\n"
+        f"  {command_line('fit', '-c', str(run_dir / 'config.yaml'), '--ckpt_path', str(checkpoint))}\n"
         "To start another run, choose another --run_dir, or give none."
     )
 
 
+def unused_file(path: Path) -> Path:
+    """`path`, or `path` with the first number before its suffix that is not taken."""
+    candidates = (path if number == 1 else path.with_stem(f"{path.stem}-{number}") for number in count(1))
+    return next(candidate for candidate in candidates if not candidate.exists())
+
+
 def experiment_name(config_files: list[str], model: str, data: str) -> str:
     """`gan/digits` for configs/gan/digits.yaml; `gan/mnist` for --model GAN --data MNIST."""
-    if config_files:
-        path = Path(config_files[-1]).resolve()
-        if path.name == "config.yaml":  # of an earlier run: runs/gan/digits/<time>/config.yaml
-            path = path.parent.parent
-        return f"{path.parent.name}/{path.stem}"
-    return f"{model.rpartition('.')[2]}/{data.rpartition('.')[2]}".lower()
+    if not config_files:
+        return f"{model.rpartition('.')[2]}/{data.rpartition('.')[2]}".lower()
+    path = Path(config_files[-1]).resolve()
+    if path.name == "config.yaml" and any((path.parent / name).exists() for name in RESULTS):
+        path = path.parent.parent  # of an earlier run: runs/gan/digits/<time>/config.yaml
+    return f"{path.parent.name}/{path.stem}".strip("/")

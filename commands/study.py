@@ -1,6 +1,7 @@
 """study: every trial of a study file, on one machine or many, and again after a kill."""
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -40,5 +41,5 @@ def study(options: list[str]) -> None:
         if given.storage:
             open_storage(given.storage, study_dir)  # out of reach? then say so first
         start.check_options(chosen)
-    start.prepare(chosen, study_dir, " ".join(["python cli.py study", *options]))
+    start.prepare(chosen, study_dir, f"python cli.py study {shlex.join(options)}")
     sys.exit(start.run_study(chosen, study_dir, given.workers, given.storage, given.retry_failed))

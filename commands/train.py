@@ -2,10 +2,8 @@
 
 import csv
 import importlib
-import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,17 @@ from commands import registry
 from commands.checkpoints import carried, check_carried, check_checkpoint, check_weights
 from commands.class_changes import keep_only_what_was_set
 from commands.errors import UserError
+from commands.next_steps import command_line, next_steps
 from commands.precision import usable_precision
 from commands.quiet import quieten_libraries
-from commands.run_folder import check_run_dir, default_run_dir, experiment_name, unused
+from commands.run_folder import (
+    RunFolder,
+    default_run_folder,
+    experiment_name,
+    given_run_folder,
+    unused_file,
+    unused_folder,
+)
 from commands.usage import ExplainingParser
 from commands.whole_numbers import keep_whole_numbers
 from lightning_models.alarm_rules import RestartAskedError
@@ -33,18 +39,17 @@ from lightning_models.callbacks.best_checkpoint import BestCheckpoint
 from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.progress import ProgressBar
 from lightning_models.callbacks.random_state import RandomState
+from lightning_models.callbacks.resume import ResumeAfterEpoch
 from lightning_models.callbacks.run_summary import RunSummary
 from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.stopped import CheckpointWhenStopped
 from lightning_models.callbacks.text_samples import TextSamples
 from lightning_models.callbacks.throughput import Throughput
-from lightning_models.image_generator import ImageGenerator
-from lightning_models.language_model import CharLanguageModel
 from lightning_models.tracking import WandbOptions, close_wandb, make_loggers
 
 DEFAULT_EPOCHS = 20  # where neither trainer.max_epochs nor max_steps nor max_time is given
 SIGTERM_STATUS = 143
-RESULTS = ("metrics.csv", "samples", "checkpoints")
+HIGHEST_SEED = 2**32 - 1
 
 
 def run_trainer(command: str, options: list[str], callbacks: Sequence[Callback] = ()) -> None:
@@ -74,8 +79,9 @@ def with_restarts(command: str, options: list[str], callbacks: Sequence[Callback
             if restarts == 1:
                 first = Path(cli.options.run_dir)
             seed = int(cli.options.seed_everything) + 1
-            print(f"{alarm}\nrestart {restarts} with seed {seed} in {first}-restart{restarts}", file=sys.stderr)
-            options = [*options, f"--seed_everything={seed}", f"--run_dir={first}-restart{restarts}"]
+            folder = unused_folder(Path(f"{first}-restart{restarts}"), is_first_process()).path
+            print(f"{alarm}\nrestart {restarts} with seed {seed} in {folder}", file=sys.stderr)
+            options = [*options, f"--seed_everything={seed}", f"--run_dir={folder}", "--ckpt_path=null"]
 
 
 def give_an_end(trainer: Any) -> None:
@@ -94,18 +100,24 @@ class ProjectCLI(LightningCLI):
         ProjectCLI.current = self
         keep_whole_numbers()
         self.carried: list[str] = []  # options of the data that come from the checkpoint
-        super().__init__(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            auto_configure_optimizers=False,  # modules define their own
-            save_config_callback=None,  # the run folder's config.yaml is written below
-            seed_everything_default=0,
-            parser_class=ExplainingParser,
-            trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
-            args=args,
-        )
+        self.folder: RunFolder | None = None
+        try:
+            super().__init__(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                auto_configure_optimizers=False,  # modules define their own
+                save_config_callback=None,  # the run folder's config.yaml is written below
+                seed_everything_default=0,
+                parser_class=ExplainingParser,
+                trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
+                args=args,
+            )
+        except BaseException:
+            if self.folder is not None:
+                self.folder.leave()
+            raise
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The options beside those of the trainer, the model and the data."""
@@ -127,7 +139,13 @@ class ProjectCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse what `main` was given, whatever stands in sys.argv."""
         ExplainingParser.arguments, ExplainingParser.explained = list(args), None
-        self.config = parser.parse_args(args)
+        try:
+            self.config = parser.parse_args(args)
+        except UnicodeDecodeError as error:
+            raise UserError(f"a config file is not UTF-8 ({error}): save it as UTF-8") from error
+        seed = self.config[self.config.subcommand].seed_everything
+        if seed is not True and seed is not False and not 0 <= seed <= HIGHEST_SEED:
+            raise UserError(f"--seed_everything is {seed}: use a whole number from 0 to {HIGHEST_SEED}")
         given = {argument.partition("=")[0] for argument in args}
         for option in (f"--model.{name}" for name in registry.LINKED):
             if option in given:
@@ -150,16 +168,23 @@ class ProjectCLI(LightningCLI):
             self.take_from_checkpoint()
         elif command != "fit":
             raise UserError(f"{command} needs a checkpoint: --ckpt_path RUN/checkpoints/last.ckpt")
-        if options.run_dir is None:
-            config_files = [str(path) for path in options.config or []]
-            name = experiment_name(config_files, options.model.class_path, options.data.class_path)
-            options.run_dir = str(default_run_dir(name))
-        run_dir = Path(options.run_dir)
+        writes = is_first_process()
         if command != "fit":
-            options.run_dir = str(unused(run_dir / str(command)))
-        elif is_first_process():
-            check_run_dir(run_dir, options.ckpt_path)
+            run_dir = Path(options.run_dir or self.default_folder(writes=False).path)
+            self.folder = unused_folder(run_dir / str(command), writes)
+        elif options.run_dir is None:
+            self.folder = self.default_folder(writes)
+        else:
+            self.folder = given_run_folder(Path(options.run_dir), options.ckpt_path, writes)
+        options.run_dir = str(self.folder.path)
         give_an_end(options.trainer)
+
+    def default_folder(self, writes: bool) -> RunFolder:
+        """The one that is named after the config or, without one, after model and data."""
+        options = self.options
+        config_files = [str(path) for path in options.config or []]
+        name = experiment_name(config_files, options.model.class_path, options.data.class_path)
+        return default_run_folder(name, writes)
 
     def take_from_checkpoint(self) -> None:
         """Give the data what the checkpoint knows and the user has not set, such as its vocabulary."""
@@ -190,14 +215,14 @@ class ProjectCLI(LightningCLI):
             kwargs["enable_checkpointing"] = False
         if options.quiet:
             kwargs["enable_progress_bar"] = False
-        self.summary = RunSummary(" ".join(["python cli.py", *self.arguments]), options.seed_everything)
+        self.summary = RunSummary(command_line(*self.arguments), options.seed_everything)
         return super().instantiate_trainer(default_root_dir=run_dir, **kwargs)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         """Add what every run has. Checkpoints come last: what the others keep belongs into them."""
         run_dir = Path(self.options.run_dir)
         config["precision"] = usable_precision(config.get("precision"), config.get("accelerator", "auto"))
-        callbacks = [RandomState(), Throughput(), self.summary, *self.onlookers, *callbacks]
+        callbacks = [RandomState(), ResumeAfterEpoch(), Throughput(), self.summary, *self.onlookers, *callbacks]
         for family, made in registry.CALLBACKS.items():
             if isinstance(self.model, family):
                 callbacks += [callback() for callback in made]
@@ -213,7 +238,6 @@ class ProjectCLI(LightningCLI):
         """`config.yaml`, all of it; a resumed run whose options differ keeps both."""
         if not is_first_process():
             return
-        run_dir.mkdir(parents=True, exist_ok=True)
         kept = self.options.clone()
         kept.ckpt_path = None
         for name in self.carried:
@@ -221,24 +245,17 @@ class ProjectCLI(LightningCLI):
         text = self._parser(self.subcommand).dump(kept, skip_none=False)
         path = run_dir / "config.yaml"
         if path.exists() and yaml.safe_load(path.read_text()) != yaml.safe_load(text):
-            path = unused(run_dir / "config-resumed.yaml")
+            path = unused_file(run_dir / "config-resumed.yaml")
         path.write_text(text)
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Run it, in a folder that is only there if something came out: missing data leaves none behind."""
-        run_dir = Path(self.options.run_dir)
-        new_folders = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
-        self.write_config(run_dir)
+        """Run it, with its config beside what comes out."""
+        self.write_config(Path(self.options.run_dir))
         reset_seed()  # as Lightning does for several processes: then one process draws the same noise
         try:
             super()._run_subcommand(subcommand)
         except BaseException:
             close_wandb(self.trainer)
-            if new_folders and is_first_process() and not any((run_dir / name).exists() for name in RESULTS):
-                shutil.rmtree(run_dir)
-                with suppress(OSError):  # not empty: somebody else has begun a run there
-                    for folder in new_folders[1:]:
-                        folder.rmdir()
             raise
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
@@ -265,7 +282,6 @@ class ProjectCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         run_dir = Path(self.options.run_dir)
-        last = run_dir / "checkpoints" / "last.ckpt"
         lines = [f"run folder   {run_dir}"]
         for kind, pattern in (("grid", "grid-*.png"), ("text", "text-*.txt")):
             if made := sorted((run_dir / "samples").glob(pattern)):
@@ -273,14 +289,9 @@ class ProjectCLI(LightningCLI):
         lines += [f"metrics      {run_dir / 'metrics.csv'}", f"summary      {run_dir / 'summary.json'}"]
         if tracking:
             lines.append(tracking)
-        if last.exists():
-            lines += [
-                "Try next:",
-                *(f"  python cli.py {command}" for command in generation_commands(self.model, last)),
-                f"  python cli.py validate -c {run_dir / 'config.yaml'} --ckpt_path {last}",
-                f"  python cli.py fit -c {run_dir / 'config.yaml'} --ckpt_path {last} --trainer.max_epochs "
-                f"{2 * max(1, self.trainer.current_epoch)}    (go on)",
-            ]
+        if not self.summary.trained:
+            lines.append("Nothing was left to train: the limits of the run were reached before.")
+        lines += next_steps(run_dir, self.trainer, self.model, self.options)
         print("\n".join(lines))
 
     def after_validate(self) -> None:
@@ -322,15 +333,3 @@ def checkpoints(folder: Path, monitor: tuple[str, str] | None) -> list[Callback]
         # The quality of samples is measured after epochs, everything else in a validation.
         kept.insert(0, BestCheckpoint(folder, metric, mode, save_on_train_epoch_end=metric == "val/fid"))
     return kept
-
-
-def generation_commands(model: LightningModule, checkpoint: Path) -> list[str]:
-    """What can be generated from a checkpoint of `model`."""
-    if isinstance(model, CharLanguageModel):
-        return [f"sample --ckpt_path {checkpoint} --length 1000 --temperature 0.8 --seed 1"]
-    if isinstance(model, ImageGenerator):
-        return [
-            f"sample --ckpt_path {checkpoint} --count 100 --seed 1 --output grid.png",
-            f"interpolate --ckpt_path {checkpoint} --seed 1 --output strip.png",
-        ]
-    return []

@@ -48,7 +48,7 @@ def read_folder(folder: Path, ascii_only: bool) -> dict[str, LinesOfClass]:
 
 def read_classes(folder: Path, ascii_only: bool) -> LinesOfClass:
     """The lines of each .txt file in `folder`, by the file's name without .txt, in the order of the names."""
-    files = sorted(path for path in folder.glob("*.txt") if not path.name.startswith("."))
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".txt" and not p.name.startswith("."))
     if not files:
         raise FileNotFoundError(f"{folder.absolute()} holds no .txt file: expected one for each class")
     classes = {}

@@ -3,6 +3,7 @@
 import csv
 import multiprocessing
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -100,7 +101,7 @@ def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, 
     states = {state: sum(row["state"] == state for row in rows) for state in engine.STATES.values()}
     told = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     print(f"study        {study_dir} ({told})\nresults      {study_dir / 'results.csv'}")
-    print(f"Try next:\n  python cli.py report {study_dir}")
+    print(f"Try next:\n  python cli.py report {shlex.quote(str(study_dir))}")
     if states["waiting"]:
         print("a worker was lost: the same command again runs what is missing", file=sys.stderr)
     if states["failed"]:

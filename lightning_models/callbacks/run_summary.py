@@ -18,12 +18,17 @@ from lightning_models.tracking import MetricsFile, save_table
 
 
 class RunSummary(Callback):
-    """Writes `summary.json` into the run folder at the end of a command, and keeps metrics.csv whole on a resume."""
+    """Writes `summary.json` into the run folder at the end of a command, and keeps metrics.csv whole on a resume.
+
+    `trained` says whether this command has trained a batch: a resumed run may have reached its limits before.
+    """
 
     def __init__(self, command: str, seed: int | None) -> None:
         self.command, self.seed = command, seed
         self.started = time.time()
         self.earlier_seconds = 0.0
+        self.metrics: dict[str, float] = {}  # the last ones, over all parts of a resumed run
+        self.trained = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """After a resume: drop the rows of metrics.csv that are about to be written again."""
@@ -32,13 +37,24 @@ class RunSummary(Callback):
                 if isinstance(logger, MetricsFile):
                     logger.drop_from(trainer.global_step)
 
-    def state_dict(self) -> dict[str, Any]:
-        """The seconds spent so far, over all parts of a resumed run."""
-        return {"seconds": self.earlier_seconds + time.time() - self.started}
+    def on_train_batch_start(self, *args: Any) -> None:
+        """There is something to train."""
+        self.trained = True
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See state_dict."""
-        self.earlier_seconds = state_dict["seconds"]
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the metrics and the seconds spent so far."""
+        seconds = self.earlier_seconds + time.time() - self.started
+        checkpoint["run_summary"] = {"seconds": seconds, "metrics": self.last_metrics(trainer)}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """See on_save_checkpoint; an evaluation has seconds and metrics of its own."""
+        if trainer.state.fn == "fit" and (kept := checkpoint.get("run_summary")):
+            self.earlier_seconds, self.metrics = kept["seconds"], kept["metrics"]
+
+    def last_metrics(self, trainer: Trainer) -> dict[str, float]:
+        """By name; those that were not measured since the resume as they were before it."""
+        self.metrics |= {name: value.item() for name, value in trainer.callback_metrics.items()}
+        return dict(sorted(self.metrics.items()))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the table of parameters."""
@@ -50,8 +66,9 @@ class RunSummary(Callback):
         save_table(trainer, "parameters", ["parameter", "shape", "count"], [*rows, ["total", "", total]])
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write it."""
-        self.write(trainer, pl_module)
+        """Write it, unless the run was at its end before: then it is there, with what the last batch left."""
+        if self.trained or not (Path(trainer.default_root_dir) / "summary.json").exists():
+            self.write(trainer, pl_module)
 
     def write(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write `summary.json` beside, then rename."""
@@ -80,7 +97,7 @@ class RunSummary(Callback):
         return {
             "command": self.command,
             "model": type(pl_module).__name__,
-            "metrics": {name: value.item() for name, value in sorted(trainer.callback_metrics.items())},
+            "metrics": self.last_metrics(trainer),
             "quality": measured.report if measured is not None and measured.report else None,
             "parameters": networks,
             "batches": trainer.global_step,

@@ -124,7 +124,7 @@ class InceptionFeatures(FeatureNetwork):
         super().__init__()
         if find_spec("torch_fidelity") is None:
             raise ValueError(
-                "Inception features need the package torch-fidelity: pip install 'lightning-models[inception]', "
+                "Inception features need the package torch-fidelity: pip install -e '.[inception]', "
                 "or choose --quality.network judge or random"
             )
         from torchmetrics.image.fid import NoTrainInceptionV3

@@ -41,8 +41,11 @@ def write_page(folder: Path) -> Path:
     text = render(collect(folder))
     path = folder / PAGE
     part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({error.strerror}): copy the folder to a place that can") from error
     return path
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import signal
 
 import pytest
@@ -122,15 +123,16 @@ def test_a_folder_with_other_files_is_no_run_folder(tmp_path, capsys):
     assert "holds other files: give a folder that is empty" in capsys.readouterr().err
 
 
-def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
+@pytest.mark.parametrize(("limit", "two", "three"), [("max_epochs", "2", "3"), ("max_steps", "8", "12")])
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, limit, two, three):
     """Gone on with in the same folder after two of three epochs."""
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     noisy = [*TINY, "--model.input_noise", "0.1"]
-    cli.main([*noisy, "--trainer.max_epochs", "3", "--run_dir", str(straight)])
-    cli.main([*noisy, "--trainer.max_epochs", "2", "--run_dir", str(stopped)])
+    cli.main([*noisy, f"--trainer.{limit}", three, "--run_dir", str(straight)])
+    cli.main([*noisy, f"--trainer.{limit}", two, "--run_dir", str(stopped)])
     last = stopped / "checkpoints" / "last.ckpt"
     assert torch.load(last, weights_only=True)["global_step"] == 8
-    resume = ["fit", "-c", str(stopped / "config.yaml"), "--ckpt_path", str(last), "--trainer.max_epochs", "3"]
+    resume = ["fit", "-c", str(stopped / "config.yaml"), "--ckpt_path", str(last), f"--trainer.{limit}", three]
     cli.main(resume)
 
     def weights(run_dir):
@@ -141,6 +143,52 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
     steps = [int(row["step"]) for row in read_csv(stopped / "metrics.csv") if row["train/d_loss"]]
     assert steps == [1, 3, 5, 7, 9, 11]
     assert (straight / "samples" / "progress.png").read_bytes() == (stopped / "samples" / "progress.png").read_bytes()
+    loops = [torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["loops"] for run in (straight, stopped)]
+    assert len({str(kept["fit_loop"]["epoch_progress"]["total"]["processed"]) for kept in loops}) == 1
+
+
+def test_a_run_with_nothing_left_to_train_keeps_its_results_and_says_how_to_go_on(tmp_path, capsys):
+    run = tmp_path / "my run"
+    cli.main([*CLASSIFIER, "--trainer.max_steps", "4", "--run_dir", str(run)])
+    ended = json.loads((run / "summary.json").read_text())
+    assert "val/accuracy" in ended["metrics"]
+    words = ["fit", "-c", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints" / "last.ckpt"), "--quiet"]
+    capsys.readouterr()
+    cli.main(words)
+    told = capsys.readouterr().out
+    assert json.loads((run / "summary.json").read_text()) == ended
+    assert "Nothing was left to train" in told
+    (go_on,) = [line for line in told.splitlines() if line.endswith("(go on)")]
+    command = shlex.split(go_on.removesuffix("(go on)"))
+    assert command[:2] == ["python", "cli.py"]
+    cli.main([*command[2:], "--quiet"])
+    assert json.loads((run / "summary.json").read_text())["batches"] == 8
+
+
+def test_a_run_that_was_killed_before_its_summary_has_its_metrics_from_the_checkpoint(tmp_path):
+    run = tmp_path / "run"
+    cli.main([*CLASSIFIER, "--trainer.max_epochs", "1", "--run_dir", str(run)])
+    ended = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").unlink()
+    cli.main(["fit", "-c", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints" / "last.ckpt")])
+    found = json.loads((run / "summary.json").read_text())
+    assert found["metrics"] == ended["metrics"]
+    assert (found["batches"], found["epochs"]) == (ended["batches"], ended["epochs"])
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296"])
+def test_a_seed_that_is_none_is_named(seed, capsys, in_tmp_path):
+    with pytest.raises(SystemExit):
+        cli.main([*CLASSIFIER, "--seed_everything", seed])
+    assert f"--seed_everything is {seed}: use a whole number from 0 to 4294967295" in capsys.readouterr().err
+    assert not list(in_tmp_path.iterdir())
+
+
+def test_a_config_that_is_not_utf_8_is_named(capsys, in_tmp_path):
+    (in_tmp_path / "mine.yaml").write_bytes("# für Latin-1\n".encode("latin-1"))
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "-c", "mine.yaml"])
+    assert "a config file is not UTF-8 (" in capsys.readouterr().err
 
 
 def test_the_default_folder_is_named_after_the_experiment(in_tmp_path):

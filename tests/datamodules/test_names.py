@@ -265,3 +265,9 @@ def test_what_is_not_there_is_named(tmp_path, folder):
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         Names(**options)
+
+
+def test_a_file_of_a_class_may_end_in_capitals(tmp_path):
+    for name in ("Greek.TXT", "French.txt"):
+        (tmp_path / name).write_text("\n".join(f"{name[0]}{letter}" for letter in "abcdefghijkl"))
+    assert Names(path=str(tmp_path)).class_names == ["French", "Greek"]

@@ -85,3 +85,9 @@ def test_a_state_that_is_none(tmp_path, capsys):
     write_study(tmp_path, latent_dims=(10,), seeds=(0, 1), failing=False)
     rewrite(tmp_path / "results.csv", "state", ["done", "complete"])
     assert "results.csv, line 2: state is 'done', expected one of complete, failed" in explained(tmp_path, capsys)
+
+
+def test_a_page_that_cannot_be_written_is_named(study, capsys):
+    (study / "report.part").mkdir()
+    assert f"{study / 'report.html'} cannot be written (" in explained(study, capsys)
+    (study / "report.part").rmdir()

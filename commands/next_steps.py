@@ -1,0 +1,54 @@
+"""What a user may do with a run that has just ended."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningModule, Trainer
+
+from lightning_models.image_generator import ImageGenerator
+from lightning_models.language_model import CharLanguageModel
+
+
+def next_steps(run_dir: Path, trainer: Trainer, model: LightningModule, options: Any) -> list[str]:
+    """Commands for the last checkpoint, a line each; none if there is no checkpoint."""
+    last = run_dir / "checkpoints" / "last.ckpt"
+    if not last.exists():
+        return []
+    run = ["-c", str(run_dir / "config.yaml"), "--ckpt_path", str(last)]
+    return [
+        "Try next:",
+        *(f"  {command_line(*command)}" for command in generation_commands(model, last)),
+        f"  {command_line('validate', *run)}",
+        f"  {command_line('fit', *run, *longer(trainer, options))}    (go on)",
+    ]
+
+
+def command_line(*words: str) -> str:
+    """A command of this project as a shell takes it, whatever characters a folder's name has."""
+    return f"python cli.py {shlex.join(words)}"
+
+
+def longer(trainer: Trainer, options: Any) -> list[str]:
+    """Options that double each limit of the run, so that a resumed one has something left to do."""
+    given, doubled = options.trainer, []
+    if given.max_steps != -1:
+        doubled += ["--trainer.max_steps", str(2 * given.max_steps)]
+    if given.max_time is not None:
+        doubled += ["--trainer.max_time", "null"]
+    if given.max_epochs not in (None, -1) or not doubled or doubled[-1] == "null":
+        doubled += ["--trainer.max_epochs", str(2 * max(1, trainer.current_epoch))]
+    return doubled
+
+
+def generation_commands(model: LightningModule, checkpoint: Path) -> list[list[str]]:
+    """What can be generated from a checkpoint of `model`."""
+    if isinstance(model, CharLanguageModel):
+        options = ["--length", "1000", "--temperature", "0.8", "--seed", "1"]
+        return [["sample", "--ckpt_path", str(checkpoint), *options]]
+    if isinstance(model, ImageGenerator):
+        return [
+            ["sample", "--ckpt_path", str(checkpoint), "--count", "100", "--seed", "1", "--output", "grid.png"],
+            ["interpolate", "--ckpt_path", str(checkpoint), "--seed", "1", "--output", "strip.png"],
+        ]
+    return []
