@@ -20,7 +20,7 @@ from lightning_models.checks import check_at_least
 from lightning_models.evaluation_mode import evaluating
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.injection import build, default
-from lightning_models.latent import LatentDistribution, sample_latent
+from lightning_models.latent import LatentDistribution, sample_latent, sample_latent_of_any_number
 from lightning_models.networks import Discriminator, ExponentialMovingAverage, Generator, ImageShape
 from lightning_models.objectives import Objective
 from lightning_models.optimizers import build_optimizer
@@ -251,7 +251,7 @@ class GAN(CountsBatches, ImageGenerator):
 
     def draw_latent(self, count: int, generator: torch.Generator) -> Tensor:
         """See ImageGenerator."""
-        return sample_latent(count, self.latent_dim, self.noise, torch.device("cpu"), generator, world_size=1)
+        return sample_latent_of_any_number(count, self.latent_dim, self.noise, generator)
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ from lightning_models.checks import check_choice
 LatentDistribution = Literal["normal", "uniform", "normal_over_max"]
 InterpolationMode = Literal["linear", "spherical"]
 
+BATCH_OF_A_MAXIMUM = 128  # vectors that "normal_over_max" divides by one maximum outside of training: report 1's batch
+
 
 def sample_latent(
     count: int,
@@ -44,6 +46,22 @@ def sample_latent(
 
     check_choice("latent distribution", distribution, LatentDistribution)
     return draw_own_rows(draw, count, rank, world_size).to(device)
+
+
+def sample_latent_of_any_number(
+    count: int, latent_dim: int, distribution: LatentDistribution, generator: torch.Generator
+) -> Tensor:
+    """Latent vectors (count, latent_dim) of the scale of training however many they are; all processes draw the same.
+
+    The scale of "normal_over_max" depends on the vectors that share a maximum: 0.37 for two of 100 variables, 0.26 for
+    128. It is drawn in batches of BATCH_OF_A_MAXIMUM, of which the first `count` vectors are returned.
+    """
+    size = BATCH_OF_A_MAXIMUM if distribution == "normal_over_max" else count
+    batches = [
+        sample_latent(size, latent_dim, distribution, generator.device, generator, world_size=1)
+        for _ in range(0, count, size)
+    ]
+    return torch.cat(batches)[:count]
 
 
 def draw_own_rows(

@@ -225,10 +225,7 @@ class SampleQuality(Callback):
         quality.update(found.features, logits, real)
 
     def generated(self, trainer: Trainer, pl_module: ImageGenerator, count: int) -> Tensor:
-        """This process's share of `count` generated images in [0, 1], on the CPU.
-
-        Latent vectors are drawn in batches: `normal_over_max` depends on their size.
-        """
+        """This process's share of `count` generated images in [0, 1], on the CPU, made GENERATED_AT_ONCE at a time."""
         generator = torch.Generator().manual_seed(self.seed)
         images = []
         for first in range(0, count, GENERATED_AT_ONCE):

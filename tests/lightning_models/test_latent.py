@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lightning_models.latent import interpolate, sample_latent
+from lightning_models.latent import interpolate, sample_latent, sample_latent_of_any_number
 
 
 def test_normal_latent_vectors_are_standard_normal():
@@ -50,6 +50,22 @@ def test_one_process_may_draw_what_all_share(monkeypatch):
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
     shared = sample_latent(4, 5, "normal", "cpu", torch.Generator().manual_seed(0), world_size=1)
     assert torch.equal(shared, torch.randn(4, 5, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 128, 250, 1000])
+def test_normal_over_max_has_the_scale_of_a_batch_of_128_however_many_are_drawn(count):
+    generator = torch.Generator().manual_seed(0)
+    drawn = [sample_latent_of_any_number(count, 100, "normal_over_max", generator) for _ in range(20)]
+    assert {latent.shape for latent in drawn} == {(count, 100)}
+    expected = [sample_latent(128, 100, "normal_over_max", "cpu", generator).std() for _ in range(20)]
+    assert torch.cat(drawn).std().item() == pytest.approx(torch.stack(expected).mean().item(), rel=0.05)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+def test_the_other_distributions_are_drawn_at_once(distribution):
+    any_number = sample_latent_of_any_number(300, 5, distribution, torch.Generator().manual_seed(0))
+    at_once = sample_latent(300, 5, distribution, "cpu", torch.Generator().manual_seed(0))
+    assert torch.equal(any_number, at_once)
 
 
 @pytest.mark.parametrize("mode", ["linear", "spherical"])
