@@ -112,7 +112,7 @@ class CNNClassifier(Classifier):
                 # A normalization that follows has a bias of its own.
                 bias = normalization == "none"
                 layers.append(nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=bias))
-                layers.append(normalization_layer(normalization, outputs))
+                layers.append(normalization_layer(normalization, outputs, (height, width)))
                 layers.append(named_activation(activation))
                 inputs = outputs
             layers.append(nn.MaxPool2d(2))

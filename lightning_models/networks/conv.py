@@ -73,11 +73,12 @@ class ConvGenerator(Generator):
         check_channels(channels)
         check_odd("output_kernel_size", output_kernel_size)
         stages = len(channels) - 1
-        base_map = (channels[0], *divide_size(image_shape, stages))
+        height, width = divide_size(image_shape, stages)
+        base_map = (channels[0], height, width)
 
         def hidden(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-            features = convolution.out_channels
-            normalized = normalization_layer(normalization, features, batch_norm_momentum, batch_norm_eps)
+            features, size = convolution.out_channels, (height, width)
+            normalized = normalization_layer(normalization, features, size, batch_norm_momentum, batch_norm_eps)
             return [convolution, normalized, activation_layer(leaky_slope)]
 
         layers: list[nn.Module] = [nn.Linear(latent_dim, math.prod(base_map)), activation_layer(leaky_slope)]
@@ -86,6 +87,7 @@ class ConvGenerator(Generator):
             layers += hidden(nn.Conv2d(channels[0], channels[0], kernel_size=3, padding=1))
         padding = (kernel_size - 1) // 2
         for inputs, outputs in pairwise(channels):
+            height, width = 2 * height, 2 * width
             if upsampling == "nearest":
                 layers += hidden(UpsampleConv2d(inputs, outputs, kernel_size))
             else:  # an odd kernel needs one row more at the end to double the map exactly
@@ -141,14 +143,15 @@ class ConvDiscriminator(Discriminator):
         check_odd("kernel_size", kernel_size)
 
         def hidden(convolution: nn.Conv2d) -> list[nn.Module]:
-            normalized = normalization_layer(normalization, convolution.out_channels)
+            normalized = normalization_layer(normalization, convolution.out_channels, (height, width))
             return [convolution, normalized, activation_layer(leaky_slope), nn.Dropout(dropout)]
 
         layers: list[nn.Module] = []
         features, height, width = image_shape
         for outputs in channels:
+            height, width = (height + 1) // 2, (width + 1) // 2
             layers += hidden(nn.Conv2d(features, outputs, kernel_size, stride=2, padding=kernel_size // 2))
-            features, height, width = outputs, (height + 1) // 2, (width + 1) // 2
+            features = outputs
         for _ in range(count_extra_layers(hidden_layers, len(channels))):
             layers += hidden(nn.Conv2d(features, features, kernel_size=3, padding=1))
         layers += [nn.Flatten(), nn.Dropout(flatten_dropout)]

@@ -47,14 +47,16 @@ class DCGANGenerator(Generator):
         super().__init__(latent_dim, image_shape, output)
         widths, base_map = plan_stages(image_shape, width, max_width, stages)
         widths.reverse()
+        rows, columns = base_map
 
         def hidden(convolution: nn.ConvTranspose2d) -> list[nn.Module]:
-            normalized = normalization_layer(normalization, convolution.out_channels)
+            normalized = normalization_layer(normalization, convolution.out_channels, (rows, columns))
             return [convolution, normalized, activation_layer(leaky_slope=0.0)]
 
         layers: list[nn.Module] = [nn.Unflatten(1, (latent_dim, 1, 1))]
         layers += hidden(nn.ConvTranspose2d(latent_dim, widths[0], base_map))  # 1 x 1 => the whole base map
         for inputs, outputs in pairwise(widths):
+            rows, columns = 2 * rows, 2 * columns
             layers += hidden(nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1))
         layers.append(nn.ConvTranspose2d(widths[-1], image_shape[0], kernel_size=4, stride=2, padding=1))
         layers.append(output_layer(output))
@@ -99,10 +101,12 @@ class DCGANDiscriminator(Discriminator):
         widths, base_map = plan_stages(image_shape, width, max_width, stages)
 
         layers: list[nn.Module] = []
+        _, rows, columns = image_shape
         for stage, (inputs, outputs) in enumerate(pairwise([image_shape[0], *widths])):
+            rows, columns = rows // 2, columns // 2
             layers.append(nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1))
             if stage > 0:  # on the first layer too, BatchNorm makes the training unstable (section 3)
-                layers.append(normalization_layer(normalization, outputs))
+                layers.append(normalization_layer(normalization, outputs, (rows, columns)))
             layers.append(activation_layer(leaky_slope))
         layers += [nn.Conv2d(widths[-1], out_features, base_map), nn.Flatten()]  # the whole map => 1 x 1
         self.layers = nn.Sequential(*layers)

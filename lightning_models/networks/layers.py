@@ -17,17 +17,26 @@ Output = Literal["tanh", "sigmoid", "none"]
 def normalization_layer(
     normalization: Normalization,
     channels: int,
+    map_size: tuple[int, int],
     batch_norm_momentum: float = 0.1,
     batch_norm_eps: float = 1e-5,
 ) -> nn.Module:
-    """The layer that normalizes a (batch, channels, height, width) map; nn.Identity for "none".
+    """The layer that normalizes a (batch, channels, *map_size) map; nn.Identity for "none".
 
     Momentum is counted as in PyTorch: the share of the *new* batch in the running statistics.
+
+    Raises:
+        ValueError: for "instance" on a map of 1 x 1, or an unknown normalization.
     """
     check_choice("normalization", normalization, Normalization)
     if normalization == "batch":
         return nn.BatchNorm2d(channels, batch_norm_eps, batch_norm_momentum)
     if normalization == "instance":
+        if math.prod(map_size) == 1:
+            raise ValueError(
+                "normalization instance has nothing to normalize on a map of 1 x 1, where a channel is one number: "
+                "use fewer stages, or normalization layer or none"
+            )
         return nn.InstanceNorm2d(channels, affine=True)
     if normalization == "layer":  # one group is LayerNorm over C x H x W, but with one gain a channel
         return nn.GroupNorm(1, channels)

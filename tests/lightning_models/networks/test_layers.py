@@ -46,14 +46,15 @@ def test_slope_of_the_activation(leaky_slope):
 def test_what_each_normalization_brings_to_mean_zero_and_variance_one():
     maps = 5 + 3 * torch.randn(4, 6, 8, 8)
     for normalization, dims in {"batch": (0, 2, 3), "instance": (2, 3), "layer": (1, 2, 3)}.items():
-        layer = normalization_layer(normalization, 6)
+        layer = normalization_layer(normalization, 6, (8, 8))
         assert sum(parameter.numel() for parameter in layer.parameters()) == 12  # a gain and a bias for each channel
         variance, mean = torch.var_mean(layer(maps), dim=dims, correction=0)
         torch.testing.assert_close(mean, torch.zeros_like(mean), atol=1e-5, rtol=0)
         torch.testing.assert_close(variance, torch.ones_like(variance), atol=1e-4, rtol=0)
     # One group, not several: those would also leave the whole map with mean 0 and variance 1.
-    torch.testing.assert_close(normalization_layer("layer", 6)(maps), nn.functional.layer_norm(maps, (6, 8, 8)))
-    assert torch.equal(normalization_layer("none", 6)(maps), maps)
+    layer = normalization_layer("layer", 6, (8, 8))
+    torch.testing.assert_close(layer(maps), nn.functional.layer_norm(maps, (6, 8, 8)))
+    assert torch.equal(normalization_layer("none", 6, (8, 8))(maps), maps)
 
 
 def test_outputs_are_in_the_range_of_their_name():

@@ -1,5 +1,6 @@
 """What every generator and every discriminator must do, and the parameter counts of the published ones."""
 
+import functools
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from lightning_models.networks import (
     ConvGenerator,
     DCGANDiscriminator,
     DCGANGenerator,
+    Generator,
     MLPDiscriminator,
     MLPGenerator,
 )
@@ -265,3 +267,20 @@ def test_a_discriminator_without_hidden_layers_is_linear():
 def test_what_cannot_be_built_is_refused_with_a_remedy(build, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         build()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        functools.partial(DCGANGenerator, 5, stages=3),
+        functools.partial(DCGANDiscriminator, stages=3),
+        functools.partial(ConvGenerator, 5, channels=(8, 8, 8, 8), hidden_layers=4),
+        functools.partial(ConvDiscriminator, channels=(8, 8, 8)),
+    ],
+)
+def test_a_map_of_one_pixel_cannot_be_normalized_by_instance(build):
+    with pytest.raises(ValueError, match=r"normalization instance .* map of 1 x 1.* use fewer stages"):
+        build(image_shape=(1, 8, 8), normalization="instance")
+    network = build(image_shape=(1, 8, 16), normalization="instance")  # 1 x 2
+    inputs = torch.randn(3, 5) if isinstance(network, Generator) else torch.randn(3, 1, 8, 16)
+    assert network(inputs).isfinite().all()
