@@ -153,6 +153,11 @@ class ImageDataModule(LightningDataModule, ABC):
             augment=self._augmentation(),
         )
 
+    @property
+    def train_batch_sizes(self) -> list[int]:
+        """Images in each training batch of an epoch of this process; known after `setup`."""
+        return self.train_dataloader().batch_sizes
+
     def val_dataloader(self) -> TensorLoader:
         """Each validation image once."""
         return self._evaluation_loader("validation", self.val_images, self.val_labels, "val_fraction")

@@ -78,25 +78,34 @@ class TensorLoader(ResumableLoader[Batch]):
         full, left_over = divmod(self.num_samples, self.batch_size * self.world_size)
         return full + (left_over >= self.world_size and not self.drop_last)
 
+    @property
+    def batch_sizes(self) -> list[int]:
+        """Samples in each batch of this process and of any epoch."""
+        return [len(range(self.num_samples)[self._own(position)]) for position in range(len(self))]
+
     def batches(self, start: int) -> Iterator[Batch]:
         """The batches of this process and epoch from number `start` on."""
-        rank, world_size, num_batches = self.rank, self.world_size, len(self)
-        global_batch_size = self.batch_size * world_size
-        dealt = self.num_samples if self.exactly_once else self.num_samples - self.num_samples % world_size
         order = self._order()
-        for position in range(start, num_batches):
-            first = position * global_batch_size
-            takes_the_rest = self.exactly_once and position == num_batches - 1
-            end = dealt if takes_the_rest else min(first + global_batch_size, dealt)
-            own = slice(first + rank, end, world_size)
+        for position in range(start, len(self)):
+            own = self._own(position)
             if order is None:
                 batch = tuple(tensor[own] for tensor in self.tensors)
             else:
                 indices = order[own]
                 batch = tuple(tensor.index_select(0, indices) for tensor in self.tensors)
             if self.augment is not None:
-                batch = self.augment(batch, generator_of(self.seed, self.epoch, position, rank))
+                batch = self.augment(batch, generator_of(self.seed, self.epoch, position, self.rank))
             yield batch
+
+    def _own(self, position: int) -> slice:
+        """What this process takes of the order for batch number `position`."""
+        world_size = self.world_size
+        global_batch_size = self.batch_size * world_size
+        dealt = self.num_samples if self.exactly_once else self.num_samples - self.num_samples % world_size
+        first = position * global_batch_size
+        takes_the_rest = self.exactly_once and position == len(self) - 1
+        end = dealt if takes_the_rest else min(first + global_batch_size, dealt)
+        return slice(first + self.rank, end, world_size)
 
     def _order(self) -> Tensor | None:
         """Indices of the whole epoch, (samples,), equal in all processes; None for the stored order."""

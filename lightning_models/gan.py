@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 from lightning_models.batch_counting import CountsBatches
+from lightning_models.batch_norm import check_batches_of_one
 from lightning_models.checks import check_at_least
 from lightning_models.evaluation_mode import evaluating
 from lightning_models.image_generator import ImageGenerator
@@ -52,7 +53,8 @@ class GAN(CountsBatches, ImageGenerator):
         compile_networks: run both networks through torch.compile (tens of seconds of start-up).
 
     Raises:
-        ValueError: for networks that do not fit the data, or a regularizer that does not fit the discriminator.
+        ValueError: for networks that do not fit the data, or a regularizer that does not fit the discriminator; when
+            training starts, for a batch of one image that BatchNorm cannot take.
     """
 
     monitor = ("val/fid", "min")  # where it is measured
@@ -131,6 +133,11 @@ class GAN(CountsBatches, ImageGenerator):
         if isinstance(self.trainer.strategy, DDPStrategy):
             # Each backward reaches one of the two networks only.
             self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+
+    def on_fit_start(self) -> None:
+        """Refuse data whose batches the networks cannot train on."""
+        super().on_fit_start()
+        check_batches_of_one(self, {"generator": self.generator, "discriminator": self.discriminator})
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """One update of the discriminator and, every `n_critic` batches, one of the generator."""

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 from lightning_models.batch_counting import is_written
+from lightning_models.batch_norm import check_batches_of_one
 from lightning_models.checks import check_at_least
 from lightning_models.evaluation_mode import evaluating
 from lightning_models.image_generator import ImageGenerator
@@ -51,7 +52,8 @@ class VAE(PlainCheckpoint, ImageGenerator):
         compile_networks: run both networks through torch.compile (tens of seconds of start-up).
 
     Raises:
-        ValueError: for a likelihood that does not fit the data or the decoder, or an option out of its range.
+        ValueError: for a likelihood that does not fit the data or the decoder, or an option out of its range; when
+            training starts, for a batch of one image that BatchNorm cannot take.
     """
 
     monitor = ("val/elbo", "max")
@@ -115,6 +117,11 @@ class VAE(PlainCheckpoint, ImageGenerator):
         if self.compile_networks and stage == "fit":
             self.encoder.compile()
             self.decoder.compile()
+
+    def on_fit_start(self) -> None:
+        """Refuse data whose batches the networks cannot train on."""
+        super().on_fit_start()
+        check_batches_of_one(self, {"encoder": self.encoder, "decoder": self.decoder})
 
     # ------------------------------------------------------------------------------------------------------- training
 

@@ -40,6 +40,14 @@ def test_length_is_the_number_of_batches(drop_last, batches):
     assert len(batches_of(loader)) == batches
 
 
+@pytest.mark.parametrize("options", [{}, {"drop_last": True}, {"exactly_once": True}])
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_the_sizes_of_batches_are_known_before_any_is_made(options, rank):
+    for samples in range(12, 25):
+        loader = loader_of(samples, 4, rank=rank, world_size=3, **options)
+        assert loader.batch_sizes == [len(batch) for batch in batches_of(loader)]
+
+
 def test_all_tensors_are_gathered_alike():
     values = torch.arange(20)
     for images, labels in TensorLoader((values.view(20, 1, 1, 1), values), 6, shuffle=True):
