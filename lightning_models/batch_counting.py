@@ -1,4 +1,7 @@
-"""`global_step` counts training batches, also under manual optimization with several optimizers."""
+"""`global_step` counts training batches, also under manual optimization with several optimizers.
+
+Under automatic optimization it counts optimizer steps: several batches each with `accumulate_grad_batches`.
+"""
 
 from pytorch_lightning import Trainer
 
@@ -31,6 +34,12 @@ class CountsBatches(PlainCheckpoint):
     def is_written(self, within: int = 1) -> bool:
         """See the function of this name."""
         return is_written(self.trainer, within)
+
+
+def batches_before(trainer: Trainer) -> int:
+    """Training batches before the present one, over all epochs; `global_step` counts them only if each makes a step."""
+    before: int = trainer.fit_loop.total_batch_idx
+    return before
 
 
 def is_written(trainer: Trainer, within: int = 1) -> bool:

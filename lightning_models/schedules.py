@@ -23,10 +23,20 @@ class Schedule(ABC):
 
         The number of batches is asked for at each move. `trainer.estimated_stepping_batches`, Lightning's own way,
         makes a resumed run forget its place in the epoch (Lightning issue 20550).
+
+        Raises:
+            ValueError: at the first move, if neither epochs nor steps end the training.
         """
 
         def factor(step: int) -> float:  # the first one is asked for before the trainer knows its batches
-            return self.factor(min(1.0, step / total_batches(trainer)) if step else 0.0)
+            if not step:
+                return self.factor(0.0)
+            total = total_batches(trainer)
+            if total is None:
+                raise ValueError(
+                    "a learning rate schedule needs an end of training: set trainer.max_epochs or max_steps"
+                )
+            return self.factor(min(1.0, step / total))
 
         scheduler = LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -113,11 +123,10 @@ def cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def total_batches(trainer: Trainer) -> int:
-    """Number of batches of the whole training.
+def total_batches(trainer: Trainer) -> int | None:
+    """Number of batches of the whole training, or of groups of `accumulate_grad_batches`, as `global_step` counts them.
 
-    Raises:
-        ValueError: if neither epochs nor steps end it: then a schedule does not know where it is.
+    None if neither epochs nor steps end it.
     """
     limits = []
     if trainer.max_epochs is not None and trainer.max_epochs >= 0 and math.isfinite(trainer.num_training_batches):
@@ -125,9 +134,7 @@ def total_batches(trainer: Trainer) -> int:
         limits.append(trainer.max_epochs * per_epoch)
     if trainer.max_steps >= 0:
         limits.append(trainer.max_steps)
-    if not limits:
-        raise ValueError("a learning rate schedule needs an end of training: set trainer.max_epochs or max_steps")
-    return max(1, min(limits))
+    return max(1, min(limits)) if limits else None
 
 
 def check_share(option: str, value: float) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
-from lightning_models.batch_counting import is_written
+from lightning_models.batch_counting import batches_before, is_written
 from lightning_models.batch_norm import check_batches_of_one
 from lightning_models.checks import check_at_least
 from lightning_models.evaluation_mode import evaluating
@@ -152,7 +152,7 @@ class VAE(PlainCheckpoint, ImageGenerator):
     def warmed_up(self, batch_idx: int) -> float:
         """The share of `beta` that the KL has in this batch, from 0 to 1."""
         if self.kl_warmup_batches:
-            return min(1.0, self.trainer.global_step / self.kl_warmup_batches)
+            return min(1.0, batches_before(self.trainer) / self.kl_warmup_batches)
         if self.kl_warmup_epochs:
             epochs = self.current_epoch + batch_idx / self.trainer.num_training_batches
             return min(1.0, epochs / self.kl_warmup_epochs)

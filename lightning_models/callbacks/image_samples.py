@@ -6,9 +6,11 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from lightning_models.batch_counting import batches_before
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.latent import InterpolationMode
 from lightning_models.pictures import to_picture
+from lightning_models.schedules import total_batches
 from lightning_models.tracking import save_picture
 
 
@@ -56,8 +58,8 @@ class ImageSamples(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Grids at an interval of batches, and half-way."""
-        step = trainer.global_step
-        if step == half_of_training(trainer) or (self.every_n_batches and step % self.every_n_batches == 0):
+        is_due = self.every_n_batches and (batches_before(trainer) + 1) % self.every_n_batches == 0
+        if is_due or trainer.global_step == half_of_training(trainer):
             self.write_grid(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -80,7 +82,7 @@ class ImageSamples(Callback):
             save_picture(trainer, "interpolation", to_picture(images, self.interpolation_steps))
 
     def write_grid(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """`samples/grid-<batches so far>.png`, unless this batch has one already."""
+        """`samples/grid-<global step>.png`, unless these weights have one already."""
         if not isinstance(pl_module, ImageGenerator) or not trainer.is_global_zero:
             return
         if trainer.global_step == self.last_grid_step:
@@ -109,12 +111,6 @@ class ImageSamples(Callback):
 
 
 def half_of_training(trainer: Trainer) -> int | None:
-    """The number of batches after which half of the training is done; None where its length is not known.
-
-    Not `trainer.estimated_stepping_batches`: asking for it drops the loader's state on resume (Lightning issue 20550).
-    """
-    if trainer.max_steps > 0:
-        return trainer.max_steps // 2
-    if trainer.max_epochs is None or trainer.max_epochs < 1 or trainer.num_training_batches == float("inf"):
-        return None
-    return int(trainer.max_epochs * trainer.num_training_batches) // 2
+    """The `global_step` after which half of the training is done; None where its length is not known."""
+    total = total_batches(trainer)
+    return None if total is None else total // 2

@@ -85,6 +85,15 @@ def test_warm_up_raises_the_weight_of_the_kl_from_0_to_beta(options, weights):
         assert batch["train/loss"] == pytest.approx(loss, rel=1e-5)
 
 
+def test_the_warm_up_counts_batches_also_where_several_make_a_step():
+    options = {"log_every_n_steps": 1, "accumulate_grad_batches": 3, "max_epochs": 2}
+    module = VAE(IMAGE_SHAPE, **SMALL, kl_warmup_batches=4)
+    warmed_up, seen = module.warmed_up, []
+    module.warmed_up = lambda batch_idx: seen.append(warmed_up(batch_idx)) or seen[-1]
+    train(module, count=4, **options)  # 2 steps an epoch: of 3 batches and of 1
+    assert seen == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0]
+
+
 def test_free_bits_charge_each_variable_at_least_so_much_and_do_not_change_what_is_logged():
     def first_batch(free_bits):
         torch.manual_seed(0)

@@ -1,20 +1,51 @@
+import functools
 from types import SimpleNamespace
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
 
+from datamodules.tensor_dataset import TensorLoader
 from lightning_models.callbacks.image_samples import ImageSamples, half_of_training
+from lightning_models.networks import MLPDiscriminator, MLPGenerator
+from lightning_models.vae import VAE
+
+pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
 
 
 def trainer(**attributes):
-    return SimpleNamespace(**{"max_steps": -1, "max_epochs": None, "num_training_batches": 10, **attributes})
+    options = {"max_steps": -1, "max_epochs": None, "num_training_batches": 10, "accumulate_grad_batches": 1}
+    return SimpleNamespace(**options | attributes)
 
 
 def test_half_of_training():
     assert half_of_training(trainer(max_epochs=3)) == 15
     assert half_of_training(trainer(max_steps=8, max_epochs=3)) == 4
+    assert half_of_training(trainer(max_epochs=3, accumulate_grad_batches=4)) == 4  # of 3 * 3 steps
     assert half_of_training(trainer(max_epochs=-1)) is None  # until max_time
     assert half_of_training(trainer(max_epochs=3, num_training_batches=float("inf"))) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "grids"),
+    [({}, [0, 4, 8]), ({"every_n_batches": 6}, [0, 3, 4, 6, 8])],  # after batches 6 and 12, and half of 16
+)
+def test_grids_where_two_batches_make_a_step(tmp_path, options, grids):
+    images = torch.rand(8, *(1, 8, 8))
+    small = {"encoder": functools.partial(MLPDiscriminator, hidden_dims=[8])}
+    small["decoder"] = functools.partial(MLPGenerator, hidden_dims=[8], output="none")
+    Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        default_root_dir=tmp_path,
+        max_epochs=2,
+        accumulate_grad_batches=2,
+        callbacks=[ImageSamples(grid=1, every_n_epochs=0, progress_columns=0, interpolation_steps=0, **options)],
+    ).fit(VAE((1, 8, 8), latent_dim=2, **small), TensorLoader((images, torch.zeros(8)), batch_size=1))
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [f"grid-{n:07d}.png" for n in grids]
 
 
 def test_a_long_run_is_shown_in_evenly_spread_rows(monkeypatch, tmp_path):
