@@ -7,6 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lightning_models.batch_counting import batches_before
+from lightning_models.checks import check_at_least
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.latent import InterpolationMode
 from lightning_models.pictures import to_picture
@@ -30,6 +31,9 @@ class ImageSamples(Callback):
         interpolation_steps: images of the interpolation, both ends included; 0: none.
         interpolation_mode: along a straight line or along a great circle.
         seed: of the latent vectors.
+
+    Raises:
+        ValueError: for a number out of its range.
     """
 
     def __init__(
@@ -43,8 +47,14 @@ class ImageSamples(Callback):
         interpolation_mode: InterpolationMode = "spherical",
         seed: int = 0,
     ) -> None:
-        if grid < 1:
-            raise ValueError(f"samples.grid is {grid}: expected at least 1 row and column")
+        check_at_least("samples.grid", grid, 1)
+        check_at_least("samples.every_n_epochs", every_n_epochs, 0)
+        check_at_least("samples.progress_columns", progress_columns, 0)
+        check_at_least("samples.progress_rows", progress_rows, 1)
+        if interpolation_steps < 0 or interpolation_steps == 1:
+            raise ValueError(
+                f"samples.interpolation_steps is {interpolation_steps}: expected 0 for no interpolation, or at least 2"
+            )
         self.grid, self.every_n_epochs, self.every_n_batches = grid, every_n_epochs, every_n_batches
         self.progress_columns, self.progress_rows, self.seed = progress_columns, progress_rows, seed
         self.interpolation_steps, self.interpolation_mode = interpolation_steps, interpolation_mode

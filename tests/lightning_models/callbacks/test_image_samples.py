@@ -71,6 +71,21 @@ def test_the_strip_survives_a_resume():
     assert torch.equal(resumed.progress[0], samples.progress[0])
 
 
-def test_a_grid_without_rows_is_refused():
-    with pytest.raises(ValueError, match=r"samples\.grid is 0"):
-        ImageSamples(grid=0)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"grid": 0}, r"samples\.grid is 0: expected at least 1"),
+        ({"every_n_epochs": -1}, r"samples\.every_n_epochs is -1: expected at least 0"),
+        ({"progress_columns": -1}, r"samples\.progress_columns is -1: expected at least 0"),
+        ({"progress_rows": 0}, r"samples\.progress_rows is 0: expected at least 1"),
+        ({"interpolation_steps": 1}, r"samples\.interpolation_steps is 1: expected 0 for no .*, or at least 2"),
+        ({"interpolation_steps": -2}, r"samples\.interpolation_steps is -2: expected 0"),
+    ],
+)
+def test_options_out_of_their_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ImageSamples(**options)
+
+
+def test_what_zero_switches_off_is_allowed():
+    ImageSamples(every_n_epochs=0, progress_columns=0, interpolation_steps=0)
