@@ -1,9 +1,28 @@
-"""Which precision a machine is fast in."""
+"""Which precision a machine is fast in, and which a model computes in at all."""
 
 import sys
 
 import torch
 from pytorch_lightning.utilities import rank_zero_only
+
+from commands.errors import UserError
+from commands.registry import IMAGES, LEARNS_FROM
+
+OF_ALL_WEIGHTS = ("16-true", "bf16-true", "64-true", "64")  # other than float32
+
+
+def check_precision(precision: str | int | None, model: type) -> None:
+    """Raise a UserError for a precision that makes the weights of a model of images another type than its input.
+
+    Images and latent vectors are float32. A mixed precision computes in 16 bits from them and keeps float32 weights;
+    weights of 16 bits would round away most steps of a small learning rate.
+    """
+    of_images = tuple(family for family, kinds in LEARNS_FROM.items() if kinds == IMAGES)
+    if str(precision) in OF_ALL_WEIGHTS and issubclass(model, of_images):
+        raise UserError(
+            f"--trainer.precision {precision}: a {model.__name__} has float32 weights: "
+            "use 32-true, bf16-mixed or 16-mixed"
+        )
 
 
 def usable_precision(precision: str | None, accelerator: str) -> str | None:

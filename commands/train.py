@@ -21,7 +21,7 @@ from commands.checkpoints import carried, check_carried, check_checkpoint, check
 from commands.class_changes import keep_only_what_was_set
 from commands.errors import UserError
 from commands.next_steps import command_line, next_steps
-from commands.precision import usable_precision
+from commands.precision import check_precision, usable_precision
 from commands.quiet import quieten_libraries
 from commands.run_folder import (
     RunFolder,
@@ -162,7 +162,9 @@ class ProjectCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Check the folder and the checkpoint before anything expensive, and settle the folder's name."""
         options, command = self.options, self.subcommand
-        check_pair(imported(options.model.class_path), imported(options.data.class_path))
+        model = imported(options.model.class_path)
+        check_pair(model, imported(options.data.class_path))
+        check_precision(options.trainer.precision, model)
         if options.ckpt_path is not None:
             check_checkpoint(options.ckpt_path, options.model.class_path)
             self.take_from_checkpoint()

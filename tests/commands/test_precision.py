@@ -1,4 +1,4 @@
-"""Bfloat16 only where the hardware computes it."""
+"""Bfloat16 only where the hardware computes it; weights of other types than float32 only where they work."""
 
 import json
 
@@ -40,6 +40,25 @@ def test_the_processor_counts_where_it_does_the_work(monkeypatch, accelerator, i
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)  # then there are only slow loops
     assert precision.has_bfloat16(accelerator) != is_cpu
+
+
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true", "64-true", "64"])
+@pytest.mark.parametrize("model", ["GAN", "WGANGP", "VAE", "ImageClassifier"])
+def test_models_of_images_have_float32_weights(model, precision, tmp_path, capsys):
+    options = [f"--trainer.precision={precision}", f"--run_dir={tmp_path / 'run'}"]
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["fit", f"--model={model}", "--data=Digits", *options])
+    message = f"--trainer.precision {precision}: a {model} has float32 weights: use 32-true, bf16-mixed or 16-mixed"
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_models_of_sequences_may_have_weights_of_16_bits(tmp_path):
+    options = ["--data.length=5", "--trainer.max_steps=2", "--trainer.limit_val_batches=1", "--trainer.accelerator=cpu"]
+    options += ["--trainer.precision=bf16-true", "--trainer.log_every_n_steps=1", "--quiet"]
+    run = tmp_path / "run"
+    cli.main(["fit", "--model=SequenceClassifier", "--data=Palindromes", *options, f"--run_dir={run}"])
+    assert json.loads((run / "summary.json").read_text())["precision"] == "bf16-true"
 
 
 def test_a_run_says_what_it_computed_in(slow_bfloat16, tmp_path, capsys):
