@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrize import is_parametrized
 
 from lightning_models.latent import draw_own_rows
 
@@ -36,6 +37,16 @@ class WeightClipping(Regularizer):
         """
         check_above_zero("clip_value", clip_value)
         self.clip_value = clip_value
+
+    def check(self, discriminator: nn.Module) -> None:
+        """Refuse weights that are computed from the parameters, as spectral normalization does: they stay unclipped."""
+        for name, layer in discriminator.named_modules():
+            if is_parametrized(layer):
+                raise ValueError(
+                    f"WeightClipping cannot bound the weight of {name} in the discriminator, which is computed from "
+                    "its parameter (spectral_norm): set model.discriminator.spectral_norm to false, or "
+                    "model.regularizer to null"
+                )
 
     @torch.no_grad()
     def after_update(self, discriminator: nn.Module) -> None:

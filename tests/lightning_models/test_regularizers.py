@@ -153,6 +153,12 @@ def test_after_clipping_every_parameter_is_within_the_bound_and_small_ones_are_u
     assert any((old.abs() > 0.01).any() for old in before)
 
 
+def test_clipping_refuses_weights_that_are_computed_from_the_clipped_ones():
+    critic = DCGANDiscriminator((3, 16, 16), width=8, normalization="none", spectral_norm=True)
+    with pytest.raises(ValueError, match=r"cannot bound the weight of layers\.0 .*spectral_norm to false"):
+        WeightClipping().check(critic)
+
+
 @pytest.mark.parametrize("regularizer", [Regularizer(), WeightClipping()])
 def test_without_a_penalty_the_discriminator_is_not_even_called(real, fake, regularizer):
     def discriminator(images):
