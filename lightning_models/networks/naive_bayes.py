@@ -30,7 +30,7 @@ class NaiveBayes(nn.Module):
     With few lines a class, counting is hard to beat: what was seen once already speaks for its class, and what was
     never seen for none (Ng & Jordan 2002). The counts are taken from the training lines once (`count_all`); what is
     learned is how much each order is worth beside a network's own logits. For that the training lines must look like
-    new ones: `forward` leaves each n-gram of such a line out of the counts of its class (leave-one-out), or else naive
+    new ones: `forward` leaves all n-grams of such a line out of the counts of its class (leave-one-out), or else naive
     Bayes would seem to be always right.
 
     Args:
@@ -84,12 +84,19 @@ class NaiveBayes(nn.Module):
         counts, totals = self.counts[rows], self.totals[None]  # (batch, time, most, num_classes), (1, num_classes)
         if labels is not None:
             own = F.one_hot(labels, len(self.totals)).to(counts.dtype)
-            counts = (counts - own[:, None, None]).clamp(min=0)
+            counts = (counts - own[:, None, None] * self._times(rows, groups).unsqueeze(3)).clamp(min=0)
             totals = (totals - own * (groups >= 0).sum(dim=(1, 2))[:, None]).clamp(min=0)
         logs = (counts + self.smoothing).log() - (totals + self.smoothing * self.buckets).log()[:, None, None]
         logs = logs - logs.mean(dim=3, keepdim=True)
         by_order = [logs.where((groups == group).unsqueeze(3), 0).sum(dim=1) for group in range(len(self.weights))]
         return torch.einsum("gbmc,gm->bc", torch.stack(by_order), self.weights)  # over (batch, most, num_classes) each
+
+    def _times(self, rows: Tensor, groups: Tensor) -> Tensor:
+        """How often its line counts in the row of each n-gram, (batch, time, most), from what `_rows` returns."""
+        lines = torch.arange(len(rows), device=rows.device)[:, None, None]
+        _, places = torch.unique(lines * self.buckets + rows, return_inverse=True)  # a number for each row of a line
+        times: Tensor = places[groups >= 0].bincount(minlength=places.numel())[places]
+        return times
 
     def _rows(self, characters: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Row of each n-gram and the group of its weight (-1: it does not count), (batch, time, most) both."""

@@ -53,15 +53,26 @@ def test_ngrams_over_the_ends_of_a_line_count_as_those_of_a_line_with_signs_at_i
 
 
 @pytest.mark.parametrize("edges", [False, True])
-def test_a_line_is_left_out_of_its_own_counts(edges):
-    characters = torch.tensor([[1, 2, 3, 4, 5], [1, 2, 9, 8, 7], [6, 5, 4, 3, 2]])
-    lengths, labels = torch.full((3,), 5), torch.tensor([0, 0, 1])
-    everything, others = (NaiveBayes(2, 10_000, edges=edges) for _ in range(2))
+@pytest.mark.parametrize("buckets", [10_000, 7])  # with 7, n-grams of a line share rows
+@pytest.mark.parametrize("line", [[1, 2, 3, 4, 5], [1, 1, 1, 1, 1], [2, 1, 2, 1, 0]])
+def test_a_line_is_left_out_of_its_own_counts(line, buckets, edges):
+    characters = torch.tensor([line, [1, 2, 9, 8, 7], [6, 5, 4, 3, 2]])
+    lengths, labels = torch.tensor([5 - line.count(0), 5, 5]), torch.tensor([0, 0, 1])
+    everything = NaiveBayes(2, buckets, edges=edges)
     everything.count(characters, lengths, labels)
-    others.count(characters[1:], lengths[1:], labels[1:])
-    first = characters[:1], lengths[:1]
-    torch.testing.assert_close(everything(*first, labels[:1]), others(*first))
-    assert not torch.allclose(everything(*first), others(*first))
+    for number in range(3):
+        others, kept = NaiveBayes(2, buckets, edges=edges), torch.arange(3) != number
+        others.count(characters[kept], lengths[kept], labels[kept])
+        left_out = everything(characters, lengths, labels)[number]
+        torch.testing.assert_close(left_out, others(characters, lengths)[number])
+        assert not torch.allclose(everything(characters, lengths)[number], left_out)
+
+
+def test_a_line_alone_in_its_class_says_next_to_nothing_for_it():
+    characters, lengths = torch.tensor([[1, 1, 1, 1, 1, 1], [2, 3, 4, 2, 3, 4]]), torch.tensor([6, 6])
+    model = NaiveBayes(2, 4096, most=2)
+    model.count(characters, lengths, torch.tensor([0, 1]))
+    assert model(characters, lengths, torch.tensor([0, 1])).abs().max() < 0.1
 
 
 def test_counting_again_starts_afresh():
