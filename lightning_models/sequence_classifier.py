@@ -46,7 +46,10 @@ class SequenceClassifier(PlainCheckpoint):
         implementation: torch for torch.nn's cells, scratch for this project's; same weights, same results.
         forget_bias: initial bias of the LSTM's forget gates; by default random around 0.
         members: networks that are trained side by side on the same batches, from other first weights; what is said is
-            the mean of their probabilities (an ensemble, worth half a point to a point where data is scarce).
+            the mean of their probabilities (an ensemble, worth half a point to a point where data is scarce). The loss
+            is the mean of theirs, so that the gradient of each is 1 / members of what it would be alone. AdamW does not
+            see that; SGD needs members times the rate, and the norm that trainer.gradient_clip_val bounds is about
+            1 / sqrt(members) of that of one network.
         naive_bayes_buckets: rows of the table of a naive Bayes classifier over n-grams of characters, which is counted
             once on the training lines and whose log-likelihoods are added to the logits, with learned weights;
             0: none.

@@ -117,6 +117,17 @@ def test_an_ensemble_says_the_mean_of_its_members_probabilities():
     torch.testing.assert_close(model.training_step((sequences, lengths, labels), 1), expected)
 
 
+def test_the_gradient_of_a_member_is_its_share_of_the_one_it_has_alone():
+    model = classifier(members=3).eval()
+    model.trainer = trainer(log_every_n_steps=50)
+    sequences, lengths, labels = batch()
+    weights = list(model.networks[1].parameters())
+    alone = torch.autograd.grad(F.cross_entropy(model.networks[1](sequences, lengths), labels), weights)
+    within = torch.autograd.grad(model.training_step((sequences, lengths, labels), 1), weights)
+    for one, other in zip(alone, within, strict=True):
+        torch.testing.assert_close(other, one / 3)
+
+
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
 def test_naive_bayes_is_counted_before_the_first_batch_and_kept(tmp_path):
     data = Names(batch_size=512)
