@@ -18,6 +18,7 @@ from torchmetrics import MeanMetric
 from lightning_models.batch_counting import CountsBatches
 from lightning_models.batch_norm import check_batches_of_one
 from lightning_models.checks import check_at_least
+from lightning_models.clipping import clip_norm, loss_scale
 from lightning_models.evaluation_mode import evaluating
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.injection import build, default
@@ -182,18 +183,9 @@ class GAN(CountsBatches, ImageGenerator):
         self.manual_backward(loss)
         norm = None
         if self.gradient_clip_norm is not None or self.is_written(metrics_within):
-            gradients = [p.grad for p in network.parameters() if p.grad is not None]
-            scale = self.gradient_scale()
-            norm = torch.nn.utils.get_total_norm(gradients) / scale
-            if self.gradient_clip_norm is not None:
-                torch.nn.utils.clip_grads_with_norm_(network.parameters(), self.gradient_clip_norm, norm)
+            norm = clip_norm(network.parameters(), self.gradient_clip_norm, loss_scale(self))
         optimizer.step()
         return norm
-
-    def gradient_scale(self) -> Tensor | float:
-        """What 16-bit precision multiplied the loss by, and so the gradients until the optimizer's step; else 1."""
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        return 1.0 if scaler is None else scaler.scale(torch.ones((), device=self.device))
 
     def update_generator_ema(self) -> None:
         """Move the averaged generator; a short memory at first, so that it forgets the initial weights.

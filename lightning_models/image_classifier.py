@@ -11,16 +11,16 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lightning_models.batch_counting import is_written
 from lightning_models.checks import check_at_least
+from lightning_models.clipping import ClipsGradients
 from lightning_models.injection import build, default
 from lightning_models.metrics.means import WeightedMeans
 from lightning_models.networks import Classifier, ImageShape
 from lightning_models.optimizers import build_optimizer
-from lightning_models.plain_checkpoint import PlainCheckpoint
 from lightning_models.regularizers import l1_norm, l2_norm
 from lightning_models.schedules import Schedule
 
 
-class ImageClassifier(PlainCheckpoint):
+class ImageClassifier(ClipsGradients):
     """A network that learns the classes of images.
 
     With its defaults: report 5's network of 200 and 100 hidden units, trained by Adam.

@@ -11,6 +11,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lightning_models.batch_counting import is_written
 from lightning_models.checks import check_at_least
+from lightning_models.clipping import ClipsGradients
 from lightning_models.injection import build, default
 from lightning_models.metrics.classification import AccuracyByLength, balanced_accuracy, macro_f1
 from lightning_models.metrics.means import WeightedMeans
@@ -18,7 +19,6 @@ from lightning_models.networks.naive_bayes import NaiveBayes
 from lightning_models.networks.recurrent import Cell, Implementation
 from lightning_models.networks.sequence_network import Pooling, SequenceNetwork
 from lightning_models.optimizers import build_optimizer
-from lightning_models.plain_checkpoint import PlainCheckpoint
 from lightning_models.schedules import Schedule
 
 LENGTH_BINS = (5, 10, 20, 50)  # characters; where a bin of the accuracy by length begins
@@ -26,7 +26,7 @@ UNKNOWN = 0  # the number of characters that the vocabulary does not have
 SequenceBatch = tuple[Tensor, Tensor, Tensor]  # sequences (batch, time), lengths (batch,), labels (batch,)
 
 
-class SequenceClassifier(PlainCheckpoint):
+class SequenceClassifier(ClipsGradients):
     """A recurrent network that tells the class of a sequence.
 
     Args:

@@ -13,6 +13,7 @@ from torchmetrics import MeanMetric
 from lightning_models.batch_counting import batches_before, is_written
 from lightning_models.batch_norm import check_batches_of_one
 from lightning_models.checks import check_at_least
+from lightning_models.clipping import ClipsGradients
 from lightning_models.evaluation_mode import evaluating
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.injection import build, default
@@ -21,13 +22,12 @@ from lightning_models.likelihoods import Likelihood
 from lightning_models.metrics.active_units import ActiveUnits
 from lightning_models.networks import Discriminator, Generator, ImageShape
 from lightning_models.optimizers import build_optimizer
-from lightning_models.plain_checkpoint import PlainCheckpoint
 
 EVALUATION_METRICS = ("loss", "elbo", "reconstruction", "kl", "importance_weighted_bound")
 IMAGES_AT_ONCE = 2048  # that are decoded for the importance-weighted bound
 
 
-class VAE(PlainCheckpoint, ImageGenerator):
+class VAE(ClipsGradients, ImageGenerator):
     """An encoder and a decoder that learn the ELBO together (Kingma & Welling 2014).
 
     The networks are those of the GAN: the encoder is a discriminator with two numbers a latent variable, the decoder a
