@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from lightning_models.batch_counting import is_written
 from lightning_models.checks import check_at_least_one
+from lightning_models.clipping import clip_norm, gradient_scale
 from lightning_models.evaluation_mode import evaluating
 from lightning_models.injection import build, default
 from lightning_models.metrics.means import WeightedMeans
@@ -154,8 +155,7 @@ class CharLanguageModel(PlainCheckpoint):
                 f"trainer.gradient_clip_val is {gradient_clip_val}: leave it out and set --model.gradient_clip_norm"
             )
         if self.gradient_clip_norm is not None or is_written(self.trainer):
-            limit = math.inf if self.gradient_clip_norm is None else self.gradient_clip_norm
-            norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit)
+            norm = clip_norm(self.parameters(), self.gradient_clip_norm, gradient_scale(self, optimizer))
             if is_written(self.trainer):
                 self.log("train/gradient_norm", norm)
 

@@ -1,3 +1,4 @@
+import functools
 import math
 from collections import Counter
 from itertools import pairwise
@@ -7,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.precision import MixedPrecision
 
 from datamodules.text import Text
 from lightning_models.callbacks.random_state import RandomState
+from lightning_models.injection import default
 from lightning_models.language_model import CharLanguageModel
 from lightning_models.networks.char_rnn import CharRNN
 
@@ -177,6 +180,29 @@ def test_gradients_are_clipped_by_their_norm_together():
     assert sum(p.grad.square().sum() for p in model.parameters()).sqrt().item() == pytest.approx(0.5, rel=1e-4)
     with pytest.raises(ValueError, match=r"trainer\.gradient_clip_val is 1\.0: leave it out and set --model\.gradient"):
         model.configure_gradient_clipping(torch.optim.SGD(model.parameters(), 0.1), 1.0, "norm")
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_float16_scales_the_loss_but_neither_norm_nor_clipping(tmp_path, written, fused):
+    sgd = functools.partial(torch.optim.SGD, lr=1.0, fused=fused)
+    sizes = {"hidden_dim": 8, "implementation": "scratch", "optimizer": sgd, "gradient_clip_norm": 1e-2}
+    constant = default("lightning_models.schedules.Constant")
+
+    def run(**options):
+        data = Text(written, batch_size=4, chunk_length=16)
+        options = {"max_steps": 1, "log_every_n_steps": 1, "limit_val_batches": 0, **options}
+        model, used = fitted(tmp_path, data, trainer_options=options, schedule=constant, **sizes)
+        torch.manual_seed(0)
+        start = CharLanguageModel(data.vocabulary, schedule=constant, **sizes)
+        moved = [new - old for new, old in zip(model.parameters(), start.parameters(), strict=True)]
+        return torch.nn.utils.get_total_norm(moved).item(), used.callback_metrics["train/gradient_norm"].item()
+
+    distance, norm = run()
+    scaled_distance, scaled_norm = run(plugins=[MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))])
+    assert norm > 0.05
+    assert scaled_norm == pytest.approx(norm, rel=0.05)
+    assert distance == pytest.approx(1e-2, rel=1e-2)
+    assert scaled_distance == pytest.approx(1e-2, rel=1e-2)
 
 
 # -------------------------------------------------------------------------------------------------------- generation
