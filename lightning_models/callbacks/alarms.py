@@ -1,6 +1,7 @@
 """Rings when a run fails, while it still can be saved."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -98,11 +99,13 @@ class Alarms(Callback):
             for name, value in trainer.callback_metrics.items()
             if name.startswith("train/") and "per_second" not in name
         }
+        if skips_overflows(trainer):
+            logged = {k: v for k, v in logged.items() if math.isfinite(v) or not k.endswith("gradient_norm")}
         metrics = {} if logged == self.last_metrics else logged
         self.last_metrics = logged
         found = not_finite(pl_module)
         for name, value in logged.items():
-            if value != value or value in (float("inf"), float("-inf")):
+            if not math.isfinite(value):
                 found = found or name
         found = any_process(trainer, found)
         if not isinstance(pl_module, GAN):
@@ -197,9 +200,14 @@ def not_finite(module: nn.Module) -> str | None:
     tensors = [(name, t) for name, t in [*module.named_parameters(), *module.named_buffers()] if t.is_floating_point()]
     sums = torch.stack([t.detach().sum(dtype=torch.float32) for _, t in tensors])  # one transfer for all
     for (name, _), total in zip(tensors, sums.tolist(), strict=True):
-        if total != total or total in (float("inf"), float("-inf")):
+        if not math.isfinite(total):
             return name
     return None
+
+
+def skips_overflows(trainer: Trainer) -> bool:
+    """Whether gradients may overflow in a healthy run: a scaler of the loss leaves such a step out and tries less."""
+    return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
 def any_process(trainer: Trainer, found: str | None) -> str | None:

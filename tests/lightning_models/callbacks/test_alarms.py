@@ -3,10 +3,16 @@ import json
 import pytest
 import torch
 from PIL import Image
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import LambdaCallback
+from pytorch_lightning.plugins.precision import MixedPrecision
 
 import cli
-from lightning_models.callbacks.alarms import diversity, nearest, not_finite, ratio
+from datamodules.tensor_dataset import TensorLoader
+from lightning_models.alarm_rules import StoppedByAlarmError
+from lightning_models.callbacks.alarms import Alarms, diversity, nearest, not_finite, ratio
+from lightning_models.gan_variants import LSGAN
+from lightning_models.injection import default
 
 GAN = [
     *(
@@ -84,6 +90,45 @@ def test_other_families_are_stopped_by_nan_too(tmp_path, capsys):
     huge = ["--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr", "1e38", "--trainer.max_epochs", "1"]
     fails(*CLASSIFIER, *huge, "--run_dir", str(run_dir))
     assert "not_finite" in capsys.readouterr().err
+
+
+def small_gan():
+    mlp = "lightning_models.networks.MLP"
+    generator, discriminator = default(f"{mlp}Generator", hidden_dims=[8]), default(f"{mlp}Discriminator")
+    return LSGAN((1, 8, 8), latent_dim=4, generator=generator, discriminator=discriminator)
+
+
+def fit_in_float16(run_dir, *callbacks):
+    """Eight batches whose first gradients overflow."""
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    images = torch.rand(64, 1, 8, 8) * 2 - 1
+    plugin = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**22))
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=False,
+        max_epochs=1,
+        log_every_n_steps=1,
+        plugins=[plugin],
+        default_root_dir=run_dir,
+        callbacks=[*callbacks, Alarms(every_n_batches=1)],
+        **quiet,
+    )
+    norms = []
+    seen = LambdaCallback(on_train_batch_end=lambda *_: norms.append(trainer.callback_metrics["train/g_gradient_norm"]))
+    trainer.callbacks.insert(0, seen)
+    trainer.fit(small_gan(), TensorLoader((images, torch.zeros(64)), 8))
+    return trainer, torch.stack(norms)
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
+def test_gradients_that_overflow_under_a_scaler_are_no_alarm_but_weights_are(tmp_path):
+    trainer, norms = fit_in_float16(tmp_path)
+    assert trainer.global_step == 8
+    assert not norms[0].isfinite()
+    assert norms[-1].isfinite()
+    assert not (tmp_path / "alarms.json").exists()
+    with pytest.raises(StoppedByAlarmError, match=r"stopped at batch 5 by an alarm, not_finite: generator\."):
+        fit_in_float16(tmp_path, Poison(5))
 
 
 def test_a_restart_takes_the_next_seed_and_a_folder_beside(tmp_path, capsys):
