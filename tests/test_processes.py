@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pytorch_lightning import Callback
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,15 +40,20 @@ SAME_NUMBERS = {
 }
 
 
-def fit(run_dir, devices, batch_size, variant):
+def fit(run_dir, devices, batch_size, variant, *options):
+    run(run_dir, devices, batch_size, variant, *options).check_returncode()
+    return torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def run(run_dir, devices, batch_size, variant, *options):
     data = {"CharLanguageModel": "Text", "SequenceClassifier": "Names"}.get(variant, "Digits")
     args = ["fit", "--model", variant, "--data", data, "--quiet", "--run_dir", str(run_dir)]
     args += ["--trainer.accelerator", "cpu", "--trainer.devices", str(devices), "--data.batch_size", str(batch_size)]
     args += ["--trainer.max_epochs", "2", "--trainer.limit_train_batches", "6", *OPTIONS[variant]]
     if variant in ("GAN", "WGANGP", "VAE"):
         args += ["--model.latent_dim", "8"]
-    subprocess.run([sys.executable, "cli.py", *args], cwd=ROOT, check=True, timeout=180, capture_output=True)
-    return torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    command = [sys.executable, "cli.py", *args, *options]
+    return subprocess.run(command, cwd=ROOT, timeout=180, capture_output=True, text=True)
 
 
 @pytest.mark.slow
@@ -65,3 +71,31 @@ def test_two_processes_equal_one(tmp_path, variant):
     one, two = (json.loads((tmp_path / run / "summary.json").read_text())["metrics"] for run in ("one", "two"))
     for name in SAME_NUMBERS.get(variant, ()):
         assert two[name] == pytest.approx(one[name], rel=1e-4), name
+
+
+class Winner(Callback):
+    """D's accuracies are 1 in the process `rank`, and half that in others."""
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        accuracy = 1.0 if trainer.global_rank == self.rank else 0.5
+        pl_module.log_dict({"train/d_accuracy_real": accuracy, "train/d_accuracy_fake": accuracy})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_processes_that_measure_different_numbers_stop_together_or_go_on_together(tmp_path, rank):
+    winner = ["--trainer.callbacks+=tests.test_processes.Winner", f"--trainer.callbacks.rank={rank}"]
+    looks = ["--alarms.every_n_batches", "1", "--alarms.on_alarm", "stop", "--trainer.log_every_n_steps", "1"]
+    length = ["--trainer.limit_train_batches", "20", "--trainer.max_epochs", "1", "--trainer.limit_val_batches", "0"]
+    found = run(tmp_path / "run", 2, 16, "GAN", *length, *looks, *winner)
+    if rank == 0:
+        assert found.returncode == 2, found.stderr
+        assert found.stderr.count("error: the run was stopped at batch 15 by an alarm, convergence_failure") == 2
+        (alarm,) = json.loads((tmp_path / "run" / "alarms.json").read_text())
+        assert (alarm["name"], alarm["batch"]) == ("convergence_failure", 15)
+    else:
+        assert found.returncode == 0, found.stderr
+        assert not (tmp_path / "run" / "alarms.json").exists()

@@ -89,11 +89,11 @@ class Alarms(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Nothing that is not finite gets into a checkpoint: the last good one stays."""
-        if self.enabled and trainer.training and (found := not_finite(pl_module)):
+        if self.enabled and trainer.training and (found := any_process(trainer, not_finite(pl_module))):
             self.observe(trainer, pl_module, Observation(trainer.global_step, not_finite=found))
 
     def look(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Gather what the rules need; all processes do the same, so that all stop together."""
+        """Gather what the rules need."""
         logged = {
             name.removeprefix("train/"): float(value)
             for name, value in trainer.callback_metrics.items()
@@ -145,9 +145,12 @@ class Alarms(Callback):
     ) -> None:
         """Ask the rules; what rings is told, kept and, if asked for, ends the run.
 
+        Metrics and images are each process's own. All go by what the first one has seen, so that all stop together.
+
         Raises:
             StoppedByAlarmError: if the run is to end.
         """
+        seen = trainer.strategy.broadcast(seen)
         stops: str | None = None
         for rule in self.rules:
             rang = rule.state["rings"]

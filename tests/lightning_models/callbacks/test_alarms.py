@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 
 import cli
 from datamodules.tensor_dataset import TensorLoader
-from lightning_models.alarm_rules import StoppedByAlarmError
+from lightning_models.alarm_rules import Observation, StoppedByAlarmError
 from lightning_models.callbacks.alarms import Alarms, diversity, nearest, not_finite, ratio
 from lightning_models.gan_variants import LSGAN
 from lightning_models.injection import default
@@ -129,6 +130,23 @@ def test_gradients_that_overflow_under_a_scaler_are_no_alarm_but_weights_are(tmp
     assert not (tmp_path / "alarms.json").exists()
     with pytest.raises(StoppedByAlarmError, match=r"stopped at batch 5 by an alarm, not_finite: generator\."):
         fit_in_float16(tmp_path, Poison(5))
+
+
+def test_every_process_goes_by_what_the_first_one_has_seen(tmp_path):
+    of_the_first = Observation(7, not_finite="a weight of the first")
+    strategy = SimpleNamespace(broadcast=lambda seen: of_the_first)
+    second = SimpleNamespace(strategy=strategy, is_global_zero=False, default_root_dir=str(tmp_path))
+    with pytest.raises(StoppedByAlarmError, match="stopped at batch 7 by an alarm, not_finite: a weight of the first"):
+        Alarms().observe(second, torch.nn.Linear(1, 1), Observation(7))
+
+
+def test_no_process_writes_a_checkpoint_where_another_holds_nan(tmp_path):
+    strategy = SimpleNamespace(broadcast=lambda seen: seen, reduce_boolean_decision=lambda decision, all: False)
+    process = SimpleNamespace(
+        strategy=strategy, is_global_zero=False, default_root_dir=str(tmp_path), training=True, global_step=3
+    )
+    with pytest.raises(StoppedByAlarmError, match="a number of another process"):
+        Alarms().on_save_checkpoint(process, torch.nn.Linear(1, 1), {})
 
 
 def test_a_restart_takes_the_next_seed_and_a_folder_beside(tmp_path, capsys):
