@@ -12,7 +12,8 @@ class RandomState(Callback):
     """Saves and restores the states of torch's (CPU and CUDA), numpy's and Python's generators.
 
     They are restored as late as the first batch: earlier, set-up code may still draw numbers. All processes share one
-    state (each takes its own rows of the same draws, see `latent.sample_latent`), so rank 0's serves all.
+    state (each takes its own rows of the same draws, see `latent.sample_latent`), so rank 0's serves all: that of its
+    GPU is restored on each process's own.
     """
 
     def __init__(self) -> None:
@@ -24,7 +25,7 @@ class RandomState(Callback):
         name, keys, position, has_gauss, cached_gaussian = np.random.get_state(legacy=True)
         return {
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],  # of this process's device
             "numpy": [
                 str(name),
                 torch.from_numpy(np.asarray(keys).astype(np.int64)),
@@ -45,8 +46,8 @@ class RandomState(Callback):
             return
         state, self.restored = self.restored, None
         torch.set_rng_state(state["torch"].cpu())
-        if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
+        if torch.cuda.is_available() and state["cuda"]:
+            torch.cuda.set_rng_state(state["cuda"][0].cpu())
         name, keys, *rest = state["numpy"]
         np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
         version, numbers, gauss = state["python"]
