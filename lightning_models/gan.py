@@ -22,7 +22,7 @@ from lightning_models.clipping import clip_norm, loss_scale
 from lightning_models.evaluation_mode import evaluating
 from lightning_models.image_generator import ImageGenerator
 from lightning_models.injection import build, default
-from lightning_models.latent import LatentDistribution, sample_latent, sample_latent_of_any_number
+from lightning_models.latent import LatentDistribution, own_noise_like, sample_latent, sample_latent_of_any_number
 from lightning_models.networks import Discriminator, ExponentialMovingAverage, Generator, ImageShape
 from lightning_models.objectives import Objective
 from lightning_models.optimizers import build_optimizer
@@ -204,7 +204,7 @@ class GAN(CountsBatches, ImageGenerator):
     def with_input_noise(self, images: Tensor) -> Tensor:
         """`images` with Gaussian noise that decays linearly over training (report 2; Arjovsky & Bottou 2017)."""
         std = self.input_noise * max(0.0, 1 - self.trainer.global_step / self.input_noise_batches)
-        return images + std * torch.randn_like(images) if std > 0 else images
+        return images + std * own_noise_like(images) if std > 0 else images
 
     def discriminator_metrics(self, d_loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
         """Loss, accuracies from hard decisions, and mean D(x), D(G(z)) of a batch: scalars."""
@@ -230,7 +230,8 @@ class GAN(CountsBatches, ImageGenerator):
     def evaluate(self, batch: tuple[Tensor, Tensor], batch_idx: int, prefix: str) -> None:
         """Add a batch to the means; torchmetrics weighs each image alike, also over several processes."""
         real, _ = batch
-        latent = self.draw_latent(len(real), torch.Generator().manual_seed(batch_idx)).to(self.device)
+        generator = torch.Generator().manual_seed(batch_idx)
+        latent = sample_latent(len(real), self.latent_dim, self.noise, self.device, generator)
         real_logits, fake_logits = self.discriminator(real), self.discriminator(self.generator(latent))
         metrics = self.discriminator_metrics(
             self.objective.discriminator_loss(real_logits, fake_logits), real_logits, fake_logits

@@ -81,6 +81,18 @@ def draw_own_rows(
     return draw(world_size * count)[rank::world_size]
 
 
+def own_noise_like(images: Tensor) -> Tensor:
+    """N(0, 1) in shape (batch, channels, height, width), type and order in memory of `images`; see `draw_own_rows`."""
+    is_channels_last = images.is_contiguous(memory_format=torch.channels_last)
+    order = torch.channels_last if is_channels_last else torch.contiguous_format  # in which the numbers are drawn
+
+    def draw(rows: int) -> Tensor:
+        shape = (rows, *images.shape[1:])
+        return torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=order).normal_()
+
+    return draw_own_rows(draw, len(images))
+
+
 def interpolate(start: Tensor, end: Tensor, steps: int, mode: InterpolationMode) -> Tensor:
     """Latent vectors (steps, latent_dim) on a path from `start` to `end`, both (latent_dim,) and exactly on it.
 

@@ -13,6 +13,7 @@ from lightning_models.batch_counting import is_written
 from lightning_models.checks import check_at_least
 from lightning_models.clipping import ClipsGradients
 from lightning_models.injection import build, default
+from lightning_models.latent import draw_own_rows
 from lightning_models.metrics.classification import AccuracyByLength, balanced_accuracy, macro_f1
 from lightning_models.metrics.means import WeightedMeans
 from lightning_models.networks.naive_bayes import NaiveBayes
@@ -164,8 +165,9 @@ class SequenceClassifier(ClipsGradients):
         """Logits of each network, (members, batch, classes); `labels` are those of training sequences."""
         given = sequences
         if labels is not None and self.character_dropout:
-            is_dropped = torch.rand(sequences.shape, device=self.device) < self.character_dropout
-            given = sequences.masked_fill(is_dropped, UNKNOWN)
+            time = sequences.shape[1]
+            drawn = draw_own_rows(lambda rows: torch.rand(rows, time, device=self.device), len(sequences))
+            given = sequences.masked_fill(drawn < self.character_dropout, UNKNOWN)
         logits = torch.stack([network(given, lengths) for network in self.networks])
         if self.naive_bayes is not None:
             logits = logits + self.naive_bayes(sequences, lengths, labels)

@@ -24,3 +24,15 @@ def in_tmp_path(tmp_path, monkeypatch):
     """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def as_process(monkeypatch):
+    """A function (rank, world_size) after which this process passes for one of a distributed run."""
+
+    def become(rank, world_size):
+        monkeypatch.setattr(torch.distributed, "is_initialized", lambda: world_size > 1)
+        monkeypatch.setattr(torch.distributed, "get_world_size", lambda: world_size)
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda: rank)
+
+    return become

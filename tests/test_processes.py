@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # BatchNorm is left out: its statistics are each process's own, as everywhere (--trainer.sync_batchnorm true).
 ADVERSARIAL = [
     *("--model.generator.normalization", "none", "--model.discriminator.normalization", "none"),
-    *("--model.n_critic", "2", "--model.input_noise", "0.0", "--model.ema_decay", "0.9"),
+    *("--model.n_critic", "2", "--model.input_noise", "0.1", "--model.ema_decay", "0.9"),
 ]
 VARIATIONAL = [
     *("--model.encoder.normalization", "none", "--model.decoder.normalization", "none"),
@@ -33,6 +33,7 @@ OPTIONS = {
     "SequenceClassifier": RECURRENT,
 }
 SAME_NUMBERS = {
+    "GAN": ("val/d_loss", "val/g_loss", "val/d_real", "val/d_fake"),  # of fakes that are those of the global batch too
     "VAE": ("val/elbo", "val/kl", "val/active_units"),  # its noise in validation is that of the global batch too
     "ImageClassifier": ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "val/accuracy_3"),
     "CharLanguageModel": ("train/nats_per_char", "val/nats_per_char", "val/bits_per_char", "val/perplexity"),

@@ -207,6 +207,25 @@ def test_noise_on_the_discriminators_inputs_decays_to_nothing():
     assert stds == pytest.approx([0.5, 0.25, 0.0, 0.0], abs=0.01)
 
 
+def test_two_processes_put_other_noise_on_images_and_measure_other_fakes(as_process):
+    module = GAN(IMAGE_SHAPE, **SMALL, input_noise=0.5).eval()
+    module.trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    module.log = lambda *args, **options: None
+    seen = []
+    module.generator.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+
+    def see(rank, world_size, count):
+        as_process(rank, world_size)
+        torch.manual_seed(0)
+        images = torch.zeros(count, *IMAGE_SHAPE)
+        module.evaluate((images, None), batch_idx=3, prefix="val")
+        return module.with_input_noise(images), seen.pop()
+
+    for one, first, second in zip(see(0, 1, 6), see(0, 2, 3), see(1, 2, 3), strict=True):
+        assert torch.equal(torch.stack([first, second], dim=1).flatten(0, 1), one)
+        assert not torch.equal(first, second)
+
+
 def test_samples_come_from_the_averaged_generator():
     module = GAN(IMAGE_SHAPE, **SMALL, ema_decay=0.5)
     train(module, count=3)

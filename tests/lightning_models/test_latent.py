@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lightning_models.latent import interpolate, sample_latent, sample_latent_of_any_number
+from lightning_models.latent import interpolate, own_noise_like, sample_latent, sample_latent_of_any_number
 
 
 def test_normal_latent_vectors_are_standard_normal():
@@ -66,6 +66,21 @@ def test_the_other_distributions_are_drawn_at_once(distribution):
     any_number = sample_latent_of_any_number(300, 5, distribution, torch.Generator().manual_seed(0))
     at_once = sample_latent(300, 5, distribution, "cpu", torch.Generator().manual_seed(0))
     assert torch.equal(any_number, at_once)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_noise_on_images_is_that_of_the_global_batch(as_process, memory_format, dtype):
+    images = torch.zeros(6, 3, 4, 4, dtype=dtype).to(memory_format=memory_format)
+    torch.manual_seed(0)
+    whole = own_noise_like(images)
+    torch.manual_seed(0)
+    assert torch.equal(whole, torch.randn_like(images))
+    assert whole.dtype == dtype
+    for rank in (0, 1):
+        as_process(rank, 2)
+        torch.manual_seed(0)
+        assert torch.equal(own_noise_like(images[:3]), whole[rank::2])
 
 
 @pytest.mark.parametrize("mode", ["linear", "spherical"])

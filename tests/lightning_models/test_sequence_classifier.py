@@ -183,6 +183,24 @@ def test_logit_adjustment_needs_the_sizes():
         trainer().fit(model, data)
 
 
+def test_two_processes_drop_other_characters(as_process):
+    model = classifier(character_dropout=0.5)
+    seen = []
+    model.networks[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    sequences, lengths, labels = torch.ones(6, 5, dtype=torch.long), torch.full((6,), 5), torch.zeros(6).long()
+
+    def read(rank, world_size):
+        as_process(rank, world_size)
+        torch.manual_seed(0)
+        own = slice(rank, None, world_size)
+        model.member_logits(sequences[own], lengths[own], labels[own])
+        return seen.pop()
+
+    one, first, second = read(0, 1), read(0, 2), read(1, 2)
+    assert torch.equal(torch.stack([first, second], dim=1).flatten(0, 1), one)
+    assert not torch.equal(first, second)
+
+
 def test_character_dropout_works_in_training_only():
     model = classifier(character_dropout=0.5)
     model.trainer = trainer(log_every_n_steps=50)
