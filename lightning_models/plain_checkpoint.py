@@ -7,6 +7,7 @@ from typing import Any
 from pytorch_lightning import LightningModule
 
 from lightning_models.injection import describe, parameter_names
+from lightning_models.metrics.means import keep_sums_of_all_processes
 
 
 class PlainCheckpoint(LightningModule):
@@ -33,5 +34,6 @@ class PlainCheckpoint(LightningModule):
         self.hparams.update(describe(given))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Name the class, so that a checkpoint alone is enough to sample from it."""
+        """Name the class, so that a checkpoint alone is enough to sample from it; keep the sums of all processes."""
         checkpoint["model_class"] = f"{type(self).__module__}.{type(self).__qualname__}"
+        keep_sums_of_all_processes(self, checkpoint["state_dict"])

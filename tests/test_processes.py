@@ -74,6 +74,30 @@ def test_two_processes_equal_one(tmp_path, variant):
         assert two[name] == pytest.approx(one[name], rel=1e-4), name
 
 
+class Saver(Callback):
+    """Writes the checkpoint `path` after the third batch."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def on_train_batch_end(self, trainer, *args):
+        if trainer.global_step == 3:
+            trainer.save_checkpoint(self.path)
+
+
+@pytest.mark.slow
+def test_means_of_an_epoch_survive_a_resume_of_two_processes_in_its_middle(tmp_path):
+    middle = tmp_path / "middle.ckpt"
+    save = ["--trainer.callbacks+=tests.test_processes.Saver", f"--trainer.callbacks.path={middle}"]
+    for name, options in (("straight", save), ("resumed", ["--ckpt_path", str(middle)])):
+        fit(tmp_path / name, 2, 16, "ImageClassifier", "--trainer.max_epochs", "1", *options)
+    straight, resumed = (
+        json.loads((tmp_path / name / "summary.json").read_text())["metrics"] for name in ("straight", "resumed")
+    )
+    for name in ("train/loss", "train/accuracy"):
+        assert resumed[name] == pytest.approx(straight[name], rel=1e-6), name
+
+
 class Winner(Callback):
     """D's accuracies are 1 in the process `rank`, and half that in others."""
 

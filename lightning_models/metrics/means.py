@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import Metric
 
 
@@ -14,6 +14,8 @@ class WeightedMeans(Metric):
     `self.log(mean, sync_dist=True)` averages the means of batches and of processes, which is not the mean. The sums
     are kept in checkpoints, so that the mean of an epoch survives a resume in its middle. One object for all quantities
     of a step: torchmetrics' bookkeeping costs more than the additions.
+
+    A checkpoint holds the sums of all processes, see `keep_sums_of_all_processes`. The first process goes on with them.
     """
 
     full_state_update = False
@@ -34,3 +36,16 @@ class WeightedMeans(Metric):
     def compute(self) -> dict[str, Tensor]:
         """Mean of each quantity, scalars; NaN before the first update."""
         return dict(zip(self.names, (self.sums / self.weight).unbind(), strict=True))
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        if torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
+            self.reset()  # or the sums would count once for each process
+
+
+def keep_sums_of_all_processes(module: nn.Module, state_dict: dict[str, Any]) -> None:
+    """Write the means inside `module` into its `state_dict` as sums over all processes, which all have to call it."""
+    for name, means in module.named_modules():
+        if isinstance(means, WeightedMeans):
+            with means.sync_context():
+                state_dict.update(means.state_dict(prefix=f"{name}."))

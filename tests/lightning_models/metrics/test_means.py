@@ -1,7 +1,8 @@
 import pytest
 import torch
+import torchmetrics
 
-from lightning_models.metrics.means import WeightedMeans
+from lightning_models.metrics.means import WeightedMeans, keep_sums_of_all_processes
 
 
 def test_each_item_weighs_alike():
@@ -27,3 +28,21 @@ def test_reset():
     means.reset()
     means.update((torch.tensor(7.0),), 2)
     assert means.compute()["a"].item() == 7.0
+
+
+def test_a_checkpoint_holds_the_sums_of_all_processes_and_the_first_goes_on_with_them(as_process, monkeypatch):
+    model = torch.nn.Module()
+    model.means = WeightedMeans(("a",))
+    model.means.update((torch.tensor(1.0),), 10)
+    of_others = iter([torch.tensor([90.0]), torch.tensor(30)])  # sums and weight
+    monkeypatch.setattr(torchmetrics.metric, "gather_all_tensors", lambda own, group: [own, next(of_others)])
+    as_process(0, 2)
+    kept = model.state_dict()
+    keep_sums_of_all_processes(model, kept)
+    assert kept == {"means.sums": torch.tensor([100.0]), "means.weight": torch.tensor(40)}
+    assert (model.means.sums.item(), model.means.weight.item()) == (10, 10)  # goes on with its own
+
+    for rank, expected in ((0, (100, 40)), (1, (0, 0))):
+        as_process(rank, 2)
+        model.load_state_dict(dict(kept))
+        assert (model.means.sums.item(), model.means.weight.item()) == expected
