@@ -7,13 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 MULTIPLIER, MODULUS = 1_000_003, 2_147_483_647  # primes, of the polynomial hash of n-grams
+MIXER = 0x45D9F3B  # odd
 
 
 def hashed_ngrams(characters: Tensor, most: int) -> Tensor:
     """A number from 0 to MODULUS - 1 for each 1- to `most`-gram that ends at a character, (batch, time, most) int64.
 
     `characters` is (batch, time) int64. Before the first one there are zeros. Equal n-grams have equal numbers,
-    different ones nearly never.
+    different ones nearly never, and their remainders are as good as drawn by chance, whatever they are divided by.
     """
     orders = []
     hashed = torch.zeros_like(characters)
@@ -21,7 +22,18 @@ def hashed_ngrams(characters: Tensor, most: int) -> Tensor:
         earlier = F.pad(characters, (order - 1, 0))[:, : characters.shape[1]]
         hashed = (hashed * MULTIPLIER + earlier + order) % MODULUS
         orders.append(hashed)
-    return torch.stack(orders, dim=2)
+    return mixed(torch.stack(orders, dim=2))
+
+
+def mixed(numbers: Tensor) -> Tensor:
+    """Numbers below 2**31 as others: alike ones no longer are, equal ones stay equal and different ones different.
+
+    Without it the 2-grams of two alphabets share a few rows of a table of 50,000, because MULTIPLIER is nearly a
+    multiple of that.
+    """
+    for _ in range(2):
+        numbers = (((numbers >> 16) ^ numbers) * MIXER) & MODULUS
+    return (numbers >> 16) ^ numbers
 
 
 class NaiveBayes(nn.Module):

@@ -111,3 +111,11 @@ def test_equal_ngrams_have_equal_numbers(most):
     assert numbers.shape == (1, 8, most)
     assert torch.equal(numbers[0, 3], numbers[0, 7])
     assert len(numbers[0, 3:7].flatten().unique()) == 4 * most
+
+
+@pytest.mark.parametrize("buckets", [50_000, 65_536, 262_144, 1_000_003])
+def test_n_grams_share_rows_by_chance_only_whatever_the_number_of_buckets(buckets):
+    pairs = torch.cartesian_prod(torch.arange(60), torch.arange(60))
+    rows = hashed_ngrams(pairs, 2)[:, 1, 1] % buckets
+    expected = buckets * (1 - (1 - 1 / buckets) ** len(pairs))  # rows that are met when each is drawn by chance
+    assert len(rows.unique()) == pytest.approx(expected, rel=0.01)
