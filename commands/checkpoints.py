@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import importlib.util
 import pickle
 import zipfile
 from collections.abc import Sequence
@@ -114,7 +115,8 @@ def load_model(path: str) -> LightningModule:
     if name is None or not name.startswith("lightning_models."):
         raise UserError(f"{path} names no model of this project (found {name})")
     module_name, _, class_name = name.rpartition(".")
-    model = getattr(importlib.import_module(module_name), class_name, None)
+    known = importlib.util.find_spec(module_name) is not None
+    model = getattr(importlib.import_module(module_name), class_name, None) if known else None
     if not (isinstance(model, type) and issubclass(model, LightningModule)):
         raise UserError(f"{path} holds a {name}, which this version does not have")
     return model.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()

@@ -261,7 +261,12 @@ def test_checkpoints_that_cannot_be_used_are_named(run, tmp_path, capsys):
     last = run / "checkpoints" / "last.ckpt"
     (tmp_path / "cut.ckpt").write_bytes(last.read_bytes()[:5000])
     config = ["-c", str(run / "config.yaml"), "--ckpt_path"]
+    for name in ("gan.Gone", "gone.GAN"):
+        content = torch.load(last, weights_only=True) | {"model_class": f"lightning_models.{name}"}
+        torch.save(content, tmp_path / f"{name}.ckpt")
     for args, message in [
+        (["sample", "--ckpt_path", str(tmp_path / "gan.Gone.ckpt")], "which this version does not have"),
+        (["sample", "--ckpt_path", str(tmp_path / "gone.GAN.ckpt")], "which this version does not have"),
         (["sample", "--ckpt_path", str(tmp_path / "cut.ckpt")], "cut.ckpt is no checkpoint, or is cut off"),
         (["sample", "--ckpt_path", str(run / "checkpoints" / "lats.ckpt")], "the folder holds " + str(last)),
         (["validate", "-c", str(run / "config.yaml")], "validate needs a checkpoint: --ckpt_path"),
