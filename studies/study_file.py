@@ -11,6 +11,15 @@ from typing import Any, Literal
 import yaml
 
 from studies.directions import Direction, direction_of
+from studies.study_checks import (
+    SEARCH_KEYS,
+    check_choices,
+    check_labels,
+    check_own_options,
+    check_plot,
+    check_space,
+    unknown,
+)
 
 KEYS = (
     *("title", "question", "caption", "base", "overrides", "grid", "list", "search", "sampler", "trials", "pruner"),
@@ -18,15 +27,6 @@ KEYS = (
 )
 KINDS = ("grid", "list", "search")
 QUICK_KEYS = ("overrides", "grid", "list", "labels", "search", "trials", "seeds")
-RANGE_KEYS = ("low", "high", "log", "int", "choices")
-PLOT_KEYS = ("x", "y", "log_x")
-OWN_OPTIONS = {
-    "seed_everything": "give `seeds`",
-    "run_dir": "give --study_dir",
-    "ckpt_path": "trials begin from nothing",
-    "config": "give `base`",
-    "quiet": "trials are quiet",
-}
 LARGEST = 1000  # trials; more are hardly meant
 
 Setting = dict[str, Any]  # option -> value, by its name on the command line without the two dashes
@@ -173,6 +173,8 @@ def read_study(path: Path, quick: bool = False) -> Study:
         for kind in KINDS:  # another kind of space replaces the full one
             if any(other in smaller for other in KINDS) and kind not in smaller:
                 given.pop(kind, None)
+        if "search" not in given:  # these belong to the full size's search
+            given = {key: value for key, value in given.items() if key not in SEARCH_KEYS or key in smaller}
     return checked(path, given, quick)
 
 
@@ -192,22 +194,12 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
         raise FileNotFoundError(f"{path}: there is no config {given['base']}: start in the project's folder")
     space = given[kind]
     check_space(path, kind, space)
-    known = {
+    known: dict[str, Any] = {
         key: given[key] for key in ("question", "caption", "direction", "sampler", "trials", "pruner") if key in given
     }
-    for key, choices in (
-        ("direction", ("minimize", "maximize")), ("sampler", ("random", "tpe")), ("pruner", ("none", "median", "asha")),
-    ):  # fmt: skip
-        if key in known and known[key] not in choices:
-            raise ValueError(f"{path}: {key} is {known[key]!r}: choose one of {', '.join(choices)}")
-    for key in ("sampler", "trials"):
-        if key in known and kind != "search":
-            raise ValueError(f"{path}: {key} is of a search, but there is a {kind}, all of which is run: leave it out")
+    check_choices(path, kind, known)
     labels = given.get("labels") or []
-    if labels and not (kind == "list" and isinstance(labels, list) and len(labels) == len(set(map(str, labels)))):
-        raise ValueError(f"{path}: labels is {labels!r}: give a list of different names, for the settings of a list")
-    if labels and len(labels) != len(space):
-        raise ValueError(f"{path}: there are {len(labels)} labels for {len(space)} settings: give one for each")
+    check_labels(path, kind, space, labels)
     seeds = given.get("seeds", [0])
     if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
         raise ValueError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
@@ -217,15 +209,11 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     overrides = given.get("overrides") or {}
     if not isinstance(overrides, dict):
         raise ValueError(f"{path}: overrides is {overrides!r}: give options, such as data.batch_size: 64")
-    for option in (option for options in (overrides, *(space if kind == "list" else [space])) for option in options):
-        if option in OWN_OPTIONS:
-            raise ValueError(f"{path}: {option} is the study's own to give to its trials: {OWN_OPTIONS[option]}")
+    check_own_options(path, [overrides, *(space if kind == "list" else [space])])
     if "direction" not in known:
         if (better := direction_of(record[0])) is None:
             raise ValueError(f"{path}: is less or more {record[0]} better? Give direction: minimize or maximize")
         known["direction"] = better
-    if not isinstance(known.get("trials", 1), int) or known.get("trials", 1) < 1:
-        raise ValueError(f"{path}: trials is {known['trials']!r}: give a whole number from 1 up")
     study = Study(
         name=name_of(path),
         title=given["title"],
@@ -240,57 +228,5 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
         quick=quick,
         **known,
     )
-    for drawn in study.plot:
-        if not isinstance(drawn, dict):
-            raise ValueError(f"{path}: plot has {drawn!r}: write `- {{x: model.latent_dim, y: val/fid}}` a line")
-        unknown(path, drawn, PLOT_KEYS, "key of plot")
-        if drawn.get("x") not in study.options:
-            raise ValueError(f"{path}: plot has x: {drawn.get('x')}, but what is varied is {', '.join(study.options)}")
-        if drawn.get("y") not in study.record:
-            raise ValueError(f"{path}: plot has y: {drawn.get('y')}, but what is recorded is {', '.join(study.record)}")
+    check_plot(path, study.plot, study.options, study.record)
     return study
-
-
-def check_space(path: Path, kind: str, space: Any) -> None:
-    """Raise ValueError for a space with nothing in it, or of the wrong form."""
-    if kind == "list":
-        if not isinstance(space, list) or not space or not all(isinstance(setting, dict) for setting in space):
-            raise ValueError(f"{path}: list is empty or no list of settings: write `- {{model.latent_dim: 10}}` a line")
-        return
-    if not isinstance(space, dict) or not space:
-        raise ValueError(f"{path}: {kind} is empty: give options, such as model.latent_dim: [10, 20]")
-    for option, values in space.items():
-        if kind == "grid" and not (isinstance(values, list) and values):
-            raise ValueError(f"{path}: the grid of {option} is {values!r}: give a list with at least one value")
-        if kind == "search" and not (
-            isinstance(values, dict) and ("choices" in values or {"low", "high"} <= set(values))
-        ):
-            raise ValueError(
-                f"{path}: {option} is {values!r}: give {{low: 1e-4, high: 1e-2, log: true}} or {{choices: [...]}}"
-            )
-        if kind == "search":
-            unknown(path, values, RANGE_KEYS, f"key of {option}")
-            if "choices" not in values:
-                check_range(path, option, values)
-            elif set(values) > {"choices"} or not (isinstance(values["choices"], list) and values["choices"]):
-                raise ValueError(f"{path}: {option} is {values!r}: give {{choices: [16, 64]}}, or low and high")
-
-
-def check_range(path: Path, option: str, values: dict[str, Any]) -> None:
-    """Raise ValueError for a range with nothing in it."""
-    try:
-        low, high = float(values["low"]), float(values["high"])  # YAML reads 1e-4 as text
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: the range of {option} is {values!r}: low and high are numbers") from error
-    if not low < high or (values.get("log") and low <= 0):
-        positive = " with log: true, above 0," if values.get("log") else ""
-        raise ValueError(f"{path}: the range of {option} goes from {low:g} to {high:g}: give low{positive} below high")
-
-
-def unknown(path: Path, given: dict[str, Any], known: tuple[str, ...], what: str) -> None:
-    """Raise ValueError for a key that is not known."""
-    for key in given:
-        if key not in known:
-            nearest = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"use {', '.join(known)}"
-            raise ValueError(f"{path}: there is no {what} {key}; {hint}")

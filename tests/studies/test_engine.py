@@ -284,3 +284,10 @@ def test_a_worker_whose_trial_was_taken_for_lost_leaves_it_to_others_and_goes_on
     assert [row["state"] for row in rows(study_dir)] == ["complete"] * 2
     assert not list(study_dir.glob("trials/*/error.txt"))
     assert "was taken for lost and put back" in capsys.readouterr().err
+
+
+def test_a_quick_grid_in_place_of_a_search_leaves_its_sampler_and_trials_out(tmp_path):
+    search = {"search": {"model.l2": {"low": 1e-4, "high": 1.0, "log": True}}, "sampler": "random", "trials": 5}
+    file = write(tmp_path / "s.yaml", grid=None, quick={"grid": {WIDTHS: [[4]]}}, **search)
+    assert (read_study(file).kind, read_study(file).trials) == ("search", 5)
+    assert (read_study(file, quick=True).kind, read_study(file, quick=True).num_trials) == ("grid", 2)
