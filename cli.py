@@ -72,9 +72,9 @@ def main(args: list[str] | None = None) -> None:
 
             report(options)
         else:
-            from commands.train import run_trainer
+            from commands.running import run_from_command_line
 
-            run_trainer(command, options)
+            run_from_command_line(command, options)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import jsonargparse
 
 OWN_CODE = [Path(__file__).parents[1] / name for name in ("commands", "datamodules", "lightning_models", "studies")]
 
-
 JSONARGPARSE = [Path(jsonargparse.__file__).parent]
+INTERRUPTED_STATUS = 130
 
 
 class UserError(Exception):
@@ -24,10 +24,14 @@ def explained() -> Iterator[None]:
     """Turn a user's mistake into a line on stderr and exit status 2.
 
     A mistake is a UserError, or a ValueError or OSError that this project itself raises. The same errors raised deep
-    inside a library are bugs of ours and keep their traceback. JSONARGPARSE_DEBUG=1 keeps it for all.
+    inside a library are bugs of ours and keep their traceback. JSONARGPARSE_DEBUG=1 keeps it for all. Ctrl-C ends with
+    status 130, as in a shell.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED_STATUS)
     except Exception as error:
         mistake = user_mistake(error)
         if mistake is None or os.environ.get("JSONARGPARSE_DEBUG"):

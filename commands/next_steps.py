@@ -24,6 +24,15 @@ def next_steps(run_dir: Path, trainer: Trainer, model: LightningModule, options:
     ]
 
 
+def how_to_go_on(run_dir: Path) -> str:
+    """What to do with a run that was stopped before its end."""
+    last = run_dir / "checkpoints" / "last.ckpt"
+    if not last.exists():
+        return "it has no checkpoint yet"
+    resume = command_line("fit", "-c", str(run_dir / "config.yaml"), "--ckpt_path", str(last))
+    return f"this goes on from its last checkpoint:\n  {resume}"
+
+
 def command_line(*words: str) -> str:
     """A command of this project as a shell takes it, whatever characters a folder's name has."""
     return f"python cli.py {shlex.join(words)}"

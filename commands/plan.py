@@ -13,7 +13,8 @@ from pytorch_lightning.callbacks import Timer
 
 from commands.class_changes import keep_only_what_was_set
 from commands.quiet import quieten_libraries
-from commands.train import ProjectCLI, give_an_end, run_trainer
+from commands.running import run_trainer
+from commands.train import ProjectCLI, give_an_end
 
 TIMED_BATCHES = 20
 

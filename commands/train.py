@@ -2,7 +2,6 @@
 
 import csv
 import importlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,13 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities import rank_zero_only
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from commands import registry
 from commands.checkpoints import carried, check_carried, check_checkpoint, check_weights
-from commands.class_changes import keep_only_what_was_set
 from commands.errors import UserError
 from commands.next_steps import command_line, next_steps
 from commands.precision import check_precision, usable_precision
-from commands.quiet import quieten_libraries
 from commands.run_folder import (
     RunFolder,
     default_run_folder,
@@ -33,7 +29,6 @@ from commands.run_folder import (
 )
 from commands.usage import ExplainingParser
 from commands.whole_numbers import keep_whole_numbers
-from lightning_models.alarm_rules import RestartAskedError
 from lightning_models.callbacks.alarms import Alarms
 from lightning_models.callbacks.best_checkpoint import BestCheckpoint
 from lightning_models.callbacks.image_samples import ImageSamples
@@ -48,40 +43,7 @@ from lightning_models.callbacks.throughput import Throughput
 from lightning_models.tracking import WandbOptions, close_wandb, make_loggers
 
 DEFAULT_EPOCHS = 20  # where neither trainer.max_epochs nor max_steps nor max_time is given
-SIGTERM_STATUS = 143
 HIGHEST_SEED = 2**32 - 1
-
-
-def run_trainer(command: str, options: list[str], callbacks: Sequence[Callback] = ()) -> None:
-    """Run `command` (fit, validate, test or predict) with its command line options; `callbacks` look on, too."""
-    quieten_libraries()
-    keep_only_what_was_set()
-    try:
-        with_restarts(command, options, callbacks)
-    except SIGTERMException:  # an exit with status 0 otherwise, although the run is not finished
-        print("stopped by SIGTERM; --ckpt_path RUN/checkpoints/last.ckpt goes on from here", file=sys.stderr)
-        sys.exit(SIGTERM_STATUS)
-
-
-def with_restarts(command: str, options: list[str], callbacks: Sequence[Callback]) -> None:
-    """Run it, and again with the next seed in a folder beside the first one as often as an alarm asks for it."""
-    restarts, first = 0, Path()
-    while True:
-        try:
-            ProjectCLI([command, *options], callbacks)
-            return
-        except RestartAskedError as alarm:
-            cli = ProjectCLI.current
-            assert cli is not None
-            if restarts == cli.options.alarms.restarts:
-                raise
-            restarts += 1
-            if restarts == 1:
-                first = Path(cli.options.run_dir)
-            seed = int(cli.options.seed_everything) + 1
-            folder = unused_folder(Path(f"{first}-restart{restarts}"), is_first_process()).path
-            print(f"{alarm}\nrestart {restarts} with seed {seed} in {folder}", file=sys.stderr)
-            options = [*options, f"--seed_everything={seed}", f"--run_dir={folder}", "--ckpt_path=null"]
 
 
 def give_an_end(trainer: Any) -> None:

@@ -15,14 +15,22 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from studies.signs import GivenUpError, is_lost, signing
 from studies.storage import open_storage
 from studies.study_file import LARGEST, Setting, Study, describe
-from studies.trial import alarms_of, run_dir_of, run_trial
+from studies.trial import alarms_of, checkpointed_at, run_dir_of, run_trial
+from studies.trial_queue import (
+    NUMBER,
+    count_attempt,
+    next_trial,
+    put_back_lost,
+    put_back_stopped,
+    standing,
+    trial_key,
+)
 
-MOST_ATTEMPTS = 3
 STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.FAIL: "failed",
@@ -30,7 +38,6 @@ STATES = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }
-NUMBER = "number"  # the parameter of a grid's or a list's trial: its place in `study.planned`
 
 
 def open_books(study: Study, study_dir: Path, storage: optuna.storages.BaseStorage) -> optuna.Study:
@@ -82,28 +89,6 @@ def name_in(storage: optuna.storages.BaseStorage, study: Study) -> str:
     return there[0] if there else study_name(study)
 
 
-def trial_key(trial: FrozenTrial) -> int:
-    """What a trial stands for: its place in the plan, or in a search the number of its first attempt."""
-    fixed = trial.system_attrs.get("fixed_params", {})
-    return int(trial.user_attrs.get("replaces", fixed.get(NUMBER, trial.params.get(NUMBER, trial.number))))
-
-
-def standing(books: optuna.Study) -> dict[int, FrozenTrial]:
-    """The trial that counts for each key: a finished one, else the last attempt that is under way or failed.
-
-    Trials that were one too many do not count, and neither do lost ones that nobody has put back yet.
-    """
-    order = (TrialState.FAIL, TrialState.WAITING, TrialState.RUNNING, TrialState.PRUNED, TrialState.COMPLETE)
-    best: dict[int, FrozenTrial] = {}
-    for trial in books.get_trials(deepcopy=False):
-        if trial.user_attrs.get("void") or (trial.state is TrialState.FAIL and trial.user_attrs.get("lost")):
-            continue
-        other = best.get(key := trial_key(trial))
-        if other is None or order.index(trial.state) >= order.index(other.state):
-            best[key] = trial
-    return best
-
-
 def work(study: Study, study_dir: Path, storage_url: str | None) -> None:
     """Take trials until there is none left."""
     books = open_books(study, study_dir, open_storage(storage_url, study_dir))
@@ -137,7 +122,7 @@ def take_one(study: Study, study_dir: Path, books: optuna.Study) -> None:
 
     Optuna's own `optimize` books a Ctrl-C as a failure, and turns a full disk into an AssertionError.
     """
-    trial = books.ask()
+    trial = next_trial(books)
     try:
         try:
             objective = take(study, study_dir, books, trial)
@@ -150,6 +135,10 @@ def take_one(study: Study, study_dir: Path, books: optuna.Study) -> None:
             books.tell(trial, state=TrialState.FAIL)
         else:
             books.tell(trial, objective)
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and the SIGTERM of a cluster, after a checkpoint
+        put_back_stopped(books, trial)
+        print("stopped: the same command goes on with this trial", file=sys.stderr)
+        raise
     except (GivenUpError, UpdateFinishedTrialError):
         print("a trial of this worker was taken for lost and put back: others go on with it", file=sys.stderr)
 
@@ -162,6 +151,7 @@ def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial) -> fl
     setting, seed = draw(study, trial)
     number = trial_key(books.get_trials(deepcopy=False)[trial.number])
     run_dir = run_dir_of(study_dir, number, setting, seed)
+    count_attempt(trial, checkpointed_at(run_dir))
     for name, value in (("setting", setting), ("seed", seed), ("run_dir", str(run_dir.relative_to(study_dir)))):
         trial.set_user_attr(name, value)
     name = f"{number:04} {describe(setting)} seed={seed}"
@@ -228,40 +218,6 @@ def onlookers(study: Study, trial: Trial, signs: signing) -> list[Any]:
 
     given_up = [StopGivenUp(signs.given_up)]
     return given_up if study.pruner == "none" else [*given_up, StopHopeless(trial, study.record[0])]
-
-
-def put_back_lost(books: optuna.Study) -> int:
-    """Give up running trials whose process is gone, and let them be taken again; how many those are."""
-    put_back = 0
-    for trial in books.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if not is_lost(trial):
-            continue
-        attempts = trial.user_attrs.get("attempts", 1)
-        again = attempts < MOST_ATTEMPTS
-        mark = ("lost", True) if again else ("error", f"its process was lost {attempts} times")
-        try:
-            books._storage.set_trial_user_attr(trial._trial_id, *mark)
-            books.tell(trial.number, state=TrialState.FAIL)
-        except (ValueError, RuntimeError):  # somebody else was faster
-            continue
-        if again:
-            put_in(books, trial, attempts + 1)
-            put_back += 1
-    return put_back
-
-
-def put_in(books: optuna.Study, trial: FrozenTrial, attempts: int) -> None:
-    """Let a trial be taken again."""
-    params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-    attributes = {"attempts": attempts} if NUMBER in params else {"attempts": attempts, "replaces": trial_key(trial)}
-    books.enqueue_trial(params, user_attrs=attributes)
-
-
-def retry_failed(books: optuna.Study) -> None:
-    """Let failed trials be taken again."""
-    for trial in standing(books).values():
-        if trial.state is TrialState.FAIL:
-            put_in(books, trial, 1)
 
 
 def rows_of(study: Study, books: optuna.Study) -> list[dict[str, Any]]:

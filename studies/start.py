@@ -17,6 +17,7 @@ import yaml
 from studies import engine
 from studies.storage import open_storage, without_password
 from studies.study_file import Study, describe
+from studies.trial_queue import put_back_lost, retry_failed
 
 MOST_CHECKED = 200  # settings whose model is made before anything runs; of a larger study the first ones
 
@@ -89,13 +90,13 @@ def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, 
     """Run what is missing; the exit status: 0 if every trial is complete or was pruned."""
     books = engine.open_books(study, study_dir, open_storage(storage, study_dir))
     if retry:
-        engine.retry_failed(books)
+        retry_failed(books)
     engine.write_results(study, study_dir, books)
     if workers == 1:
         engine.work(study, study_dir, storage)
     else:
         in_processes(study, study_dir, workers, storage)
-        while engine.put_back_lost(books):  # of workers that were killed after the others had ended
+        while put_back_lost(books):  # of workers that were killed after the others had ended
             in_processes(study, study_dir, workers, storage)
     rows = engine.write_results(study, study_dir, books)
     states = {state: sum(row["state"] == state for row in rows) for state in engine.STATES.values()}

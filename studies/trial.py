@@ -34,6 +34,12 @@ def can_resume(run_dir: Path) -> bool:
     return (run_dir / "checkpoints" / "last.ckpt").is_file() and not (run_dir / "summary.json").exists()
 
 
+def checkpointed_at(run_dir: Path) -> int | None:
+    """When the run's last checkpoint was written, in ns; None if it has none."""
+    path = run_dir / "checkpoints" / "last.ckpt"
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
 def run_trial(study: Study, run_dir: Path, setting: Setting, seed: int, callbacks: list[Any]) -> dict[str, Any]:
     """Train, and return what came out: recorded metrics, parameters, seconds, alarms.
 
@@ -41,7 +47,7 @@ def run_trial(study: Study, run_dir: Path, setting: Setting, seed: int, callback
         MissingMetricError: if the objective was not logged.
         TrialPruned: if an alarm stopped the run.
     """
-    from commands.train import run_trainer  # torch and Lightning take six seconds, once in a process
+    from commands.running import run_trainer  # torch and Lightning take six seconds, once in a process
     from lightning_models.alarm_rules import StoppedByAlarmError
 
     arguments = [*study.arguments(setting, seed), "--run_dir", str(run_dir), "--quiet"]

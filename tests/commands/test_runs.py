@@ -319,6 +319,8 @@ def test_sigterm_keeps_the_batch_and_the_run_goes_on_exactly(family, batch, hook
         cli.main([*options, "--run_dir", str(stopped), *stops])
     assert status.value.code == 143
     last = stopped / "checkpoints" / "last.ckpt"
+    goes_on = f"python cli.py fit -c {stopped / 'config.yaml'} --ckpt_path {last}"
+    assert f"stopped by SIGTERM; this goes on from its last checkpoint:\n  {goes_on}" in capsys.readouterr().err
     done = batch + (hook == "on_train_batch_start") + (hook == "on_validation_batch_end")  # the batch is finished
     assert torch.load(last, weights_only=True)["global_step"] == done
     cli.main([*options, "--run_dir", str(stopped), "--ckpt_path", str(last)])

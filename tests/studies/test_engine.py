@@ -3,12 +3,11 @@
 import csv
 import os
 
-import optuna
 import pytest
 import yaml
 
 import cli
-from studies import engine, signs
+from studies import engine, signs, trial_queue
 from studies.study_file import as_argument, read_study
 from studies.trial import MissingMetricError
 
@@ -109,30 +108,38 @@ def test_a_lost_trial_is_put_back_and_nothing_counts_twice(tmp_path, fake):
     file, study_dir = write(tmp_path / "s.yaml"), tmp_path / "study"
     study, books = books_of(file, study_dir)
     lost = books.ask()  # by a process that is gone
-    lost.suggest_int(engine.NUMBER, 0, 3)
+    lost.suggest_int(trial_queue.NUMBER, 0, 3)
     host = signs.worker_name().rpartition(":")[0].rpartition(":")[0]
     lost.set_user_attr("worker", f"{host}:{os.getpid()}:1")  # the number of another process that began earlier
     lost.set_user_attr("signed", 0.0)
-    books.enqueue_trial({engine.NUMBER: 2})  # as two starts at the same moment would
+    books.enqueue_trial({trial_queue.NUMBER: 2})  # as two starts at the same moment would
     engine.work(study, study_dir, None)
     found = engine.write_results(study, study_dir, books)
     assert [(row["trial"], row["state"]) for row in found] == [(k, "complete") for k in range(4)]
     assert len(fake) == 4
 
 
-def test_a_trial_that_is_lost_again_and_again_is_given_up(tmp_path, fake):
-    study, books = books_of(write(tmp_path / "s.yaml", seeds=[0]), tmp_path / "study")
-    for _ in range(engine.MOST_ATTEMPTS):
-        waiting = [t for t in books.get_trials(states=(optuna.trial.TrialState.WAITING,)) if engine.trial_key(t) == 0]
-        assert len(waiting) == 1
-        while engine.trial_key(books.get_trials()[(trial := books.ask()).number]) != 0:
-            trial.set_user_attr("worker", signs.worker_name())
-            trial.set_user_attr("signed", 1e12)
-        trial.set_user_attr("worker", "elsewhere:1:1")
-        trial.set_user_attr("signed", 0.0)
-        engine.put_back_lost(books)
-    first = engine.rows_of(study, books)[0]
-    assert (first["state"], first["error"]) == ("failed", "its process was lost 3 times")
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_study_that_is_stopped_at_will_goes_on_with_the_trial_it_was_at(tmp_path, monkeypatch, fake, capsys, stop):
+    file, study_dir = write(tmp_path / "s.yaml"), tmp_path / "study"
+    done = engine.run_trial
+    begun = []
+
+    def stopped_in_the_second(study, run_dir, setting, seed, callbacks):
+        begun.append(run_dir.name[:4])
+        if len(begun) in (2, 3, 4, 5, 6):
+            raise stop
+        return done(study, run_dir, setting, seed, callbacks)
+
+    monkeypatch.setattr(engine, "run_trial", stopped_in_the_second)
+    study, _ = books_of(file, study_dir)
+    for _ in range(5):
+        with pytest.raises(stop):
+            engine.work(study, study_dir, None)
+    assert "stopped: the same command goes on with this trial" in capsys.readouterr().err
+    engine.work(study, study_dir, None)
+    assert begun == ["0000", *["0001"] * 6, "0002", "0003"]
+    assert [row["state"] for row in rows(study_dir)] == ["complete"] * 4
 
 
 def test_a_search_draws_as_many_as_it_says(tmp_path, fake, monkeypatch):
@@ -271,8 +278,8 @@ def test_a_worker_whose_trial_was_taken_for_lost_leaves_it_to_others_and_goes_on
         run_dir.mkdir(parents=True, exist_ok=True)
         if not signs_seen:
             with monkeypatch.context() as elsewhere:
-                elsewhere.setattr(engine, "is_lost", lambda trial: True)
-                engine.put_back_lost(books_of(file, study_dir)[1])
+                elsewhere.setattr(trial_queue, "is_lost", lambda trial: True)
+                trial_queue.put_back_lost(books_of(file, study_dir)[1])
             signs_seen.append(callbacks[0].given_up.wait(5))
             callbacks[0].on_train_batch_start()
         return {"metrics": {"val/accuracy": 0.5}, "parameters": 1, "seconds": 1.0, "alarms": ""}

@@ -14,7 +14,7 @@ import yaml
 from optuna.trial import TrialState
 
 import cli
-from studies import engine, signs
+from studies import engine, signs, trial_queue
 from studies.storage import open_journal, open_storage, without_password
 from studies.study_file import read_study
 from studies.trial import alarms_of
@@ -138,7 +138,7 @@ def test_lock_of_the_journal_points_at_it_from_a_relative_folder(tmp_path, monke
 def test_of_two_trials_of_one_key_only_the_first_runs(books):
     study, optuna_study = books
     for number in (1, 1, 1):
-        optuna_study.enqueue_trial({engine.NUMBER: number})
+        optuna_study.enqueue_trial({trial_queue.NUMBER: number})
     asked = [optuna_study.ask() for _ in range(6)]
     for trial in asked:
         trial.set_user_attr("worker", signs.worker_name())
@@ -153,25 +153,6 @@ def test_two_workers_that_draw_the_last_trial_of_a_search(tmp_path, study_dir):
     optuna_study = engine.open_books(study, study_dir, open_storage(None, study_dir))
     asked = [optuna_study.ask() for _ in range(4)]
     assert [engine.is_taken(study, optuna_study, trial) for trial in asked] == [False, False, True, True]
-
-
-def test_trial_of_a_process_that_is_gone_is_put_back_three_times_at_most(books):
-    study, optuna_study = books
-    attempts = 0
-    while engine.standing(optuna_study)[0].state is not TrialState.FAIL:
-        waiting = [t for t in optuna_study.get_trials() if t.state is TrialState.WAITING]
-        trial = optuna_study.ask()
-        if engine.trial_key(optuna_study.get_trials()[trial.number]) != 0:
-            optuna_study.tell(trial, 0.5)  # the other two
-            continue
-        assert waiting
-        attempts += 1
-        trial.set_user_attr("worker", f"{signs.socket.gethostname()}:{os.getpid()}:0")
-        trial.set_user_attr("signed", time.time())
-        engine.put_back_lost(optuna_study)
-    assert attempts == engine.MOST_ATTEMPTS
-    assert engine.rows_of(study, optuna_study)[0]["error"] == "its process was lost 3 times"
-    assert engine.put_back_lost(optuna_study) == 0
 
 
 def test_trial_of_another_machine_is_lost_after_two_minutes_of_silence(books):
