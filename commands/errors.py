@@ -9,10 +9,11 @@ from types import TracebackType
 
 import jsonargparse
 
+from studies.stops import INTERRUPTED
+
 OWN_CODE = [Path(__file__).parents[1] / name for name in ("commands", "datamodules", "lightning_models", "studies")]
 
 JSONARGPARSE = [Path(jsonargparse.__file__).parent]
-INTERRUPTED_STATUS = 130
 
 
 class UserError(Exception):
@@ -31,7 +32,7 @@ def explained() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED_STATUS)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         mistake = user_mistake(error)
         if mistake is None or os.environ.get("JSONARGPARSE_DEBUG"):

@@ -10,27 +10,28 @@ from lightning_models.image_generator import ImageGenerator
 from lightning_models.language_model import CharLanguageModel
 
 
-def next_steps(run_dir: Path, trainer: Trainer, model: LightningModule, options: Any) -> list[str]:
+def next_steps(config: Path, trainer: Trainer, model: LightningModule, options: Any) -> list[str]:
     """Commands for the last checkpoint, a line each; none if there is no checkpoint."""
-    last = run_dir / "checkpoints" / "last.ckpt"
+    last = config.parent / "checkpoints" / "last.ckpt"
     if not last.exists():
         return []
-    run = ["-c", str(run_dir / "config.yaml"), "--ckpt_path", str(last)]
+    run = ["-c", str(config), "--ckpt_path", str(last)]
     return [
         "Try next:",
         *(f"  {command_line(*command)}" for command in generation_commands(model, last)),
-        f"  {command_line('validate', *run)}",
+        f"  {command_line('validate' if trainer.limit_val_batches else 'test', *run)}",
         f"  {command_line('fit', *run, *longer(trainer, options))}    (go on)",
     ]
 
 
-def how_to_go_on(run_dir: Path) -> str:
-    """What to do with a run that was stopped before its end."""
-    last = run_dir / "checkpoints" / "last.ckpt"
+def how_to_go_on(config: Path) -> str:
+    """What to do with a run of that config that was stopped before its end."""
+    last = config.parent / "checkpoints" / "last.ckpt"
     if not last.exists():
-        return "it has no checkpoint yet"
-    resume = command_line("fit", "-c", str(run_dir / "config.yaml"), "--ckpt_path", str(last))
-    return f"this goes on from its last checkpoint:\n  {resume}"
+        return "there is no checkpoint yet to go on from"
+    return (
+        f"this goes on from its last checkpoint:\n  {command_line('fit', '-c', str(config), '--ckpt_path', str(last))}"
+    )
 
 
 def command_line(*words: str) -> str:

@@ -15,6 +15,9 @@ from commands.class_changes import keep_only_what_was_set
 from commands.quiet import quieten_libraries
 from commands.running import run_trainer
 from commands.train import ProjectCLI, give_an_end
+from lightning_models.image_generator import ImageGenerator
+from lightning_models.metrics.choice import choose_network
+from lightning_models.metrics.report import MEASURES
 
 TIMED_BATCHES = 20
 
@@ -64,6 +67,23 @@ class Plan(ProjectCLI):
     def parameters(self) -> int:
         """Number of all parameters of the model."""
         return sum(p.numel() for p in self.model.parameters())
+
+    def why_unmeasured(self, metric: str) -> str:
+        """Why a fit would not log `metric`, one of the measures of samples; empty if it would, or if it is none.
+
+        Raises:
+            ValueError: if a network was asked for that is missing or does not fit the images.
+        """
+        if not isinstance(self.model, ImageGenerator) or metric.removeprefix("val/") not in MEASURES:
+            return ""
+        quality = self.options.quality
+        if quality.every_n_epochs == 0:
+            return "quality.every_n_epochs is 0"
+        channels, height, width = self.model.image_shape
+        network, notes = choose_network(quality.network, self.datamodule, (channels, height, width), during_fit=True)
+        if network is not None:
+            return ""
+        return notes[0].removeprefix("quality").strip() if notes else f"quality.network is {quality.network}"
 
     def batches(self) -> float:
         """Training batches of the whole run; infinitely many where only time ends it."""

@@ -99,7 +99,7 @@ def check_run_dir(run_dir: Path, ckpt_path: str | None) -> None:
     raise UserError(
         f"{run_dir} already holds a run. To go on with it:\n"
         f"  {command_line('fit', '-c', str(run_dir / 'config.yaml'), '--ckpt_path', str(checkpoint))}\n"
-        "To start another run, choose another --run_dir, or give none."
+        "To start another run, choose another --run_dir; null makes a new one below runs/."
     )
 
 

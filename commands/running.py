@@ -8,15 +8,14 @@ from pytorch_lightning import Callback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from commands.class_changes import keep_only_what_was_set
-from commands.errors import INTERRUPTED_STATUS
 from commands.next_steps import how_to_go_on
 from commands.quiet import quieten_libraries
 from commands.run_folder import unused_folder
 from commands.train import ProjectCLI, is_first_process
 from lightning_models.alarm_rules import RestartAskedError
+from studies.stops import INTERRUPTED, TERMINATED
 
-SIGTERM_STATUS = 143
-STOPPED = {SIGTERM_STATUS: "stopped by SIGTERM", INTERRUPTED_STATUS: "interrupted"}
+STOPPED = {TERMINATED: "stopped by SIGTERM", INTERRUPTED: "interrupted"}
 
 
 def run_from_command_line(command: str, options: list[str]) -> None:
@@ -24,10 +23,10 @@ def run_from_command_line(command: str, options: list[str]) -> None:
     try:
         run_trainer(command, options)
     except SystemExit as stop:
-        cli = ProjectCLI.current
         if stop.code in STOPPED and is_first_process():
-            run_dir = cli.folder.path if cli is not None and cli.folder is not None and command == "fit" else None
-            print(STOPPED[stop.code] + (f"; {how_to_go_on(run_dir)}" if run_dir else ""), file=sys.stderr)
+            cli = ProjectCLI.current
+            config = cli.config_file if cli is not None and command == "fit" else None
+            print(STOPPED[stop.code] + (f"; {how_to_go_on(config)}" if config else ""), file=sys.stderr)
         raise
 
 
@@ -42,10 +41,10 @@ def run_trainer(command: str, options: list[str], callbacks: Sequence[Callback] 
     try:
         with_restarts(command, options, callbacks)
     except SIGTERMException:  # an exit with status 0 otherwise, although the run is not finished
-        sys.exit(SIGTERM_STATUS)
+        sys.exit(TERMINATED)
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning makes an exit with status 1 of it
-            sys.exit(INTERRUPTED_STATUS)
+            sys.exit(INTERRUPTED)
         raise
 
 

@@ -63,6 +63,7 @@ class ProjectCLI(LightningCLI):
         keep_whole_numbers()
         self.carried: list[str] = []  # options of the data that come from the checkpoint
         self.folder: RunFolder | None = None
+        self.config_file: Path | None = None  # with all options of this run
         try:
             super().__init__(
                 LightningModule,
@@ -211,6 +212,7 @@ class ProjectCLI(LightningCLI):
         if path.exists() and yaml.safe_load(path.read_text()) != yaml.safe_load(text):
             path = unused_file(run_dir / "config-resumed.yaml")
         path.write_text(text)
+        self.config_file = path
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run it, with its config beside what comes out."""
@@ -255,7 +257,8 @@ class ProjectCLI(LightningCLI):
             lines.append(tracking)
         if not self.summary.trained:
             lines.append("Nothing was left to train: the limits of the run were reached before.")
-        lines += next_steps(run_dir, self.trainer, self.model, self.options)
+        assert self.config_file is not None
+        lines += next_steps(self.config_file, self.trainer, self.model, self.options)
         print("\n".join(lines))
 
     def after_validate(self) -> None:

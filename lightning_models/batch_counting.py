@@ -14,7 +14,7 @@ class CountsBatches(PlainCheckpoint):
     Lightning counts optimizer steps, so two optimizers would halve `max_steps`, double the interval of checkpoints and
     put pictures and losses on different axes (Lightning issue 17958). Call `count_batch` at the end of `training_step`:
     the count lives in Lightning's own progress tracker, and so in the checkpoint. This is the one place that touches
-    Lightning's internals for it; `tests/lightning_models/test_batch_counting.py` pins the behaviour.
+    Lightning's internals for it; `test_global_step_counts_batches` pins the behaviour.
     """
 
     def on_fit_start(self) -> None:

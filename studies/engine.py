@@ -17,7 +17,8 @@ import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
-from studies.signs import GivenUpError, is_lost, signing
+from studies.signs import GivenUpError, signing
+from studies.stops import INTERRUPTED, TERMINATED, Stops
 from studies.storage import open_storage
 from studies.study_file import LARGEST, Setting, Study, describe
 from studies.trial import alarms_of, checkpointed_at, run_dir_of, run_trial
@@ -90,74 +91,81 @@ def name_in(storage: optuna.storages.BaseStorage, study: Study) -> str:
 
 
 def work(study: Study, study_dir: Path, storage_url: str | None) -> None:
-    """Take trials until there is none left."""
-    books = open_books(study, study_dir, open_storage(storage_url, study_dir))
-    while True:
-        put_back_lost(books)
-        if not has_work(study, books):
-            return
-        try:
-            take_one(study, study_dir, books)
-        except (OSError, StorageInternalError) as error:
-            raise OSError(
-                f"the books of the study cannot be kept any more ({error}): make room on the disk or start the "
-                "storage again; then the same command goes on"
-            ) from error
-        try:
-            write_results(study, study_dir, books)
-        except OSError as error:  # a full disk: the books are right, and the next one writes the table again
-            print(f"results.csv could not be written: {error}", file=sys.stderr, flush=True)
+    """Take trials until there is none left.
+
+    Raises:
+        OSError: if the books cannot be kept any more.
+        SystemExit: with status 130 after Ctrl-C and 143 after SIGTERM; the trial that was under way is put back.
+    """
+    with Stops() as stops:
+        books = open_books(study, study_dir, open_storage(storage_url, study_dir))
+        while stops.status is None:
+            try:
+                if not take_one(study, study_dir, books, stops):
+                    return
+            except (OSError, StorageInternalError) as error:
+                raise OSError(
+                    f"the books of the study cannot be kept any more ({error}): make room on the disk or start the "
+                    "storage again; then the same command goes on"
+                ) from error
+            try:
+                with stops.writing():
+                    write_results(study, study_dir, books)
+            except OSError as error:  # a full disk: the books are right, and the next one writes the table again
+                print(f"results.csv could not be written: {error}", file=sys.stderr, flush=True)
+        print("stopped: the same command goes on", file=sys.stderr)
+        sys.exit(stops.status)
 
 
-def has_work(study: Study, books: optuna.Study) -> bool:
-    """Whether a trial is waiting or, in a search, still to be drawn."""
-    trials = standing(books)
-    if any(trial.state is TrialState.WAITING for trial in trials.values()):
-        return True
-    return study.kind == "search" and len(trials) < study.trials
-
-
-def take_one(study: Study, study_dir: Path, books: optuna.Study) -> None:
-    """Take the next trial, run it and book what became of it.
+def take_one(study: Study, study_dir: Path, books: optuna.Study, stops: Stops) -> bool:
+    """Take the next trial, run it and book what became of it; False if none is left.
 
     Optuna's own `optimize` books a Ctrl-C as a failure, and turns a full disk into an AssertionError.
     """
-    trial = next_trial(books)
+    with stops.writing():
+        put_back_lost(books)
+        trial = next_trial(books, study.trials if study.kind == "search" else None)
+    if trial is None:
+        return False
+    objective, error = None, ""
     try:
         try:
-            objective = take(study, study_dir, books, trial)
+            objective = take(study, study_dir, books, trial, stops)
+            state = TrialState.COMPLETE
         except optuna.TrialPruned:
-            books.tell(trial, state=TrialState.PRUNED)
+            state = TrialState.PRUNED
         except (GivenUpError, UpdateFinishedTrialError):
             raise
-        except Exception as error:
-            trial.set_user_attr("error", f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
-            books.tell(trial, state=TrialState.FAIL)
-        else:
-            books.tell(trial, objective)
-    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and the SIGTERM of a cluster, after a checkpoint
-        put_back_stopped(books, trial)
-        print("stopped: the same command goes on with this trial", file=sys.stderr)
-        raise
+        except Exception as failure:
+            state, error = TrialState.FAIL, f"{type(failure).__name__}: {' '.join(str(failure).split())[:500]}"
+        with stops.writing():
+            if error:
+                trial.set_user_attr("error", error)
+            books.tell(trial, objective, state)
+    except (KeyboardInterrupt, SystemExit) as stop:  # Ctrl-C, or the SIGTERM of a cluster, after a checkpoint
+        stops.status = TERMINATED if isinstance(stop, SystemExit) and stop.code == TERMINATED else INTERRUPTED
+        with stops.writing():
+            put_back_stopped(books, trial)
     except (GivenUpError, UpdateFinishedTrialError):
         print("a trial of this worker was taken for lost and put back: others go on with it", file=sys.stderr)
+    return True
 
 
-def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial) -> float:
+def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial, stops: Stops) -> float:
     """Run one trial and keep what came out in the books; its objective."""
-    if is_taken(study, books, trial):
-        trial.set_user_attr("void", True)
-        raise optuna.TrialPruned
-    setting, seed = draw(study, trial)
     number = trial_key(books.get_trials(deepcopy=False)[trial.number])
-    run_dir = run_dir_of(study_dir, number, setting, seed)
-    count_attempt(trial, checkpointed_at(run_dir))
-    for name, value in (("setting", setting), ("seed", seed), ("run_dir", str(run_dir.relative_to(study_dir)))):
-        trial.set_user_attr(name, value)
-    name = f"{number:04} {describe(setting)} seed={seed}"
+    if study.kind == "search" and sum(other < number for other in standing(books)) >= study.trials:
+        trial.set_user_attr("void", True)  # one too many: others drew the last ones at the same moment
+        raise optuna.TrialPruned
     with signing(trial) as signs:
+        setting, seed = draw(study, trial)
+        run_dir = run_dir_of(study_dir, number, setting, seed, trial.user_attrs.get("retried", False))
+        for key, value in (("setting", setting), ("seed", seed), ("run_dir", str(run_dir.relative_to(study_dir)))):
+            trial.set_user_attr(key, value)
+        name = f"{number:04} {describe(setting)} seed={seed}"
         try:
-            found = run_trial(study, run_dir, setting, seed, onlookers(study, trial, signs))
+            count_attempt(trial, checkpointed_at(run_dir))
+            found = run_trial(study, run_dir, setting, seed, onlookers(study, trial, signs, stops))
         except GivenUpError:
             raise
         except optuna.TrialPruned as hopeless:
@@ -178,23 +186,6 @@ def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial) -> fl
     return objective
 
 
-def is_taken(study: Study, books: optuna.Study, trial: Trial) -> bool:
-    """Whether this trial is one too many: it was drawn where none waited, or two starts put the same one in.
-
-    Of two that run side by side the one with the lower number stays.
-    """
-    trials = books.get_trials(deepcopy=False)
-    frozen = trials[trial.number]
-    key = trial_key(frozen)
-    if study.kind == "search":
-        return sum(other < key for other in standing(books)) >= study.trials
-    if NUMBER not in frozen.system_attrs.get("fixed_params", {}):
-        return True
-    same = [t for t in trials if t.number != trial.number and trial_key(t) == key and not t.user_attrs.get("void")]
-    finished = any(t.state in (TrialState.COMPLETE, TrialState.PRUNED) for t in same)
-    return finished or any(t.state is TrialState.RUNNING and t.number < trial.number and not is_lost(t) for t in same)
-
-
 def draw(study: Study, trial: Trial) -> tuple[Setting, int]:
     """The setting and the seed of a trial."""
     if study.kind != "search":
@@ -212,12 +203,12 @@ def draw(study: Study, trial: Trial) -> tuple[Setting, int]:
     return setting, study.seeds[0]
 
 
-def onlookers(study: Study, trial: Trial, signs: signing) -> list[Any]:
+def onlookers(study: Study, trial: Trial, signs: signing, stops: Stops) -> list[Any]:
     """The callbacks that end a run which need not go on; their import takes torch's six seconds."""
-    from studies.pruning import StopGivenUp, StopHopeless
+    from studies.pruning import StopGivenUp, StopHopeless, StopWhenTold
 
-    given_up = [StopGivenUp(signs.given_up)]
-    return given_up if study.pruner == "none" else [*given_up, StopHopeless(trial, study.record[0])]
+    stopping = [StopGivenUp(signs.given_up), StopWhenTold(stops)]
+    return stopping if study.pruner == "none" else [*stopping, StopHopeless(trial, study.record[0])]
 
 
 def rows_of(study: Study, books: optuna.Study) -> list[dict[str, Any]]:

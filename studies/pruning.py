@@ -1,4 +1,4 @@
-"""Trials that end early: hopeless ones, and those that are another worker's by now."""
+"""Trials that end early: hopeless ones, those that are another worker's by now, those of a study that is stopped."""
 
 import threading
 from pathlib import Path
@@ -8,6 +8,7 @@ import optuna
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from studies.signs import GivenUpError
+from studies.stops import Stops
 from studies.trial import alarms_of
 
 
@@ -21,6 +22,18 @@ class StopGivenUp(Callback):
         """Look."""
         if self.given_up.is_set():
             raise GivenUpError
+
+
+class StopWhenTold(Callback):
+    """Ends a run before it begins when the study was told to stop meanwhile; later signals Lightning sees itself."""
+
+    def __init__(self, stops: Stops) -> None:
+        self.stops = stops
+
+    def setup(self, *args: Any, **kwargs: Any) -> None:
+        """Look."""
+        if self.stops.status is not None:
+            raise SystemExit(self.stops.status)
 
 
 class StopHopeless(Callback):

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from studies import engine
+from studies.stops import TERMINATED
 from studies.storage import open_storage, without_password
 from studies.study_file import Study, describe
 from studies.trial_queue import put_back_lost, retry_failed
@@ -68,7 +69,10 @@ def check_options(study: Study) -> None:
     settings = study.settings[:MOST_CHECKED] or [corner(study, end) for end in ("low", "high")]
     for setting in settings:
         try:
-            trainer = Plan(study.arguments(setting, study.seeds[0])).options.trainer
+            plan = Plan(study.arguments(setting, study.seeds[0]))
+            if setting == settings[0] and (reason := plan.why_unmeasured(study.record[0])):
+                raise UserError(f"it compares {study.record[0]}, but no fit would log it: {reason}")
+            trainer = plan.options.trainer
             for name in ("devices", "num_nodes"):
                 if str(trainer[name]) != "1":
                     raise UserError(f"trainer.{name} is {trainer[name]}: a trial runs on one device; take more workers")
@@ -104,7 +108,7 @@ def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, 
     print(f"study        {study_dir} ({told})\nresults      {study_dir / 'results.csv'}")
     print(f"Try next:\n  python cli.py report {shlex.quote(str(study_dir))}")
     if states["waiting"]:
-        print("a worker was lost: the same command again runs what is missing", file=sys.stderr)
+        print("a worker was stopped or lost: the same command again runs what is missing", file=sys.stderr)
     if states["failed"]:
         print("failed trials have their error in results.csv; --retry_failed runs them again", file=sys.stderr)
     return 1 if states["waiting"] or states["failed"] else 0
@@ -118,7 +122,7 @@ def in_processes(study: Study, study_dir: Path, workers: int, storage: str | Non
     spawn = multiprocessing.get_context("spawn")  # a fork would share CUDA and locks
     gpus = visible_gpus()
     started = []
-    before_term = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the workers, too, as below
+    before_term = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # ends the workers, too, as below
     try:
         for index in range(workers):
             gpu = gpus[index % len(gpus)] if gpus else None
@@ -128,7 +132,8 @@ def in_processes(study: Study, study_dir: Path, workers: int, storage: str | Non
             process.join()
     finally:
         for process in started:
-            process.terminate()  # after Ctrl-C: runs keep a checkpoint and are taken up again by the next start
+            process.terminate()  # runs keep a checkpoint and are taken up again by the next start
+        for process in started:
             process.join()
         signal.signal(signal.SIGTERM, before_term)
         if before is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from optuna import TrialPruned
 
+from studies.stops import STATUSES
 from studies.study_file import Setting, Study, describe
 
 
@@ -18,20 +19,29 @@ class MissingMetricError(ValueError):
     """A run did not log what the study records."""
 
 
-def run_dir_of(study_dir: Path, number: int, setting: Setting, seed: int) -> Path:
-    """`trials/0007-latent_dim=50-seed=1`; a second attempt without a checkpoint gets a folder of its own."""
+def run_dir_of(study_dir: Path, number: int, setting: Setting, seed: int, retried: bool = False) -> Path:
+    """`trials/0007-latent_dim=50-seed=1`; an attempt that cannot go on with the one before gets a folder of its own.
+
+    It goes on with a run that has a checkpoint, and with one that has ended, unless the trial failed and is `retried`.
+    """
     words = re.sub(r"[^\w.=+-]+", "-", describe(setting)).strip("-")[:80]
     path = study_dir / "trials" / f"{number:04}-{words}-seed={seed}"
-    attempt, candidate = 1, path
-    while candidate.exists() and not can_resume(candidate):
-        attempt += 1
+    attempt, last, candidate = 1, None, path
+    while candidate.exists():
+        attempt, last = attempt + 1, candidate
         candidate = path.with_name(f"{path.name}-attempt{attempt}")
-    return candidate
+    goes_on = last is not None and (can_resume(last) or (has_ended(last) and not retried))
+    return last if last is not None and goes_on else candidate
 
 
 def can_resume(run_dir: Path) -> bool:
     """Whether a killed run left something to go on from."""
-    return (run_dir / "checkpoints" / "last.ckpt").is_file() and not (run_dir / "summary.json").exists()
+    return (run_dir / "checkpoints" / "last.ckpt").is_file() and not has_ended(run_dir)
+
+
+def has_ended(run_dir: Path) -> bool:
+    """Whether a run got to its end."""
+    return (run_dir / "summary.json").exists()
 
 
 def checkpointed_at(run_dir: Path) -> int | None:
@@ -46,7 +56,10 @@ def run_trial(study: Study, run_dir: Path, setting: Setting, seed: int, callback
     Raises:
         MissingMetricError: if the objective was not logged.
         TrialPruned: if an alarm stopped the run.
+        SystemExit: if the process was told to stop.
     """
+    if has_ended(run_dir):  # its process was stopped before that was booked
+        return results(study, last_restart(run_dir))
     from commands.running import run_trainer  # torch and Lightning take six seconds, once in a process
     from lightning_models.alarm_rules import StoppedByAlarmError
 
@@ -59,6 +72,10 @@ def run_trial(study: Study, run_dir: Path, setting: Setting, seed: int, callback
             run_trainer("fit", arguments, callbacks)
         except StoppedByAlarmError as alarm:
             raise TrialPruned(str(alarm)) from alarm
+        except SystemExit as end:
+            if end.code in STATUSES:
+                raise
+            raise RuntimeError(f"the run ended its process with status {end.code}") from end
     return results(study, last_restart(run_dir))
 
 

@@ -31,3 +31,23 @@ def test_batches(in_tmp_path, options, batches):
 def test_seconds(in_tmp_path):
     assert Plan([*RUN, "--trainer.max_time=00:01:01:05"]).seconds() == 3665
     assert Plan(RUN).seconds() == math.inf
+
+
+@pytest.mark.parametrize(
+    ("options", "metric", "reason"),
+    [
+        ([], "val/fid", "there is no judge of digits images. To train one: python cli.py fit -c configs/classifier/"),
+        (["--quality.network=none"], "val/modes", "quality.network is none"),
+        (["--quality.network=random", "--quality.every_n_epochs=0"], "val/kid", "quality.every_n_epochs is 0"),
+        (["--quality.network=random"], "val/fid", ""),
+        ([], "train/d_loss", ""),
+    ],
+)
+def test_why_samples_would_not_be_measured(in_tmp_path, options, metric, reason):
+    found = Plan(["--model", "GAN", "--data", "Digits", *options]).why_unmeasured(metric)
+    assert reason in found
+    assert bool(found) == bool(reason)
+
+
+def test_a_classifier_has_a_precision_of_its_own(in_tmp_path):
+    assert Plan(RUN).why_unmeasured("val/precision") == ""

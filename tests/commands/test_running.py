@@ -59,7 +59,19 @@ def test_ctrl_c_ends_with_the_command_that_goes_on(tmp_path, capsys, batch, goes
         command = f"fit -c '{run_dir}/config.yaml' --ckpt_path '{run_dir}/checkpoints/last.ckpt'"
         assert f"interrupted; this goes on from its last checkpoint:\n  python cli.py {command}" in told
     else:
-        assert "interrupted; it has no checkpoint yet" in told
+        assert "interrupted; there is no checkpoint yet to go on from" in told
+
+
+def test_a_resumed_run_that_is_stopped_goes_on_with_its_own_options(tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    options = ["-c", "configs/classifier/digits.yaml", "--quiet", "--trainer.limit_train_batches", "2"]
+    options += ["--trainer.log_every_n_steps", "1", "--trainer.max_epochs", "1", "--run_dir", str(run_dir)]
+    cli.main(["fit", *options])
+    longer = ["--ckpt_path", str(run_dir / "checkpoints/last.ckpt"), "--trainer.max_epochs", "3"]
+    stop = ["--trainer.callbacks+=tests.commands.test_running.CtrlC", "--trainer.callbacks.batch=5"]
+    with pytest.raises(SystemExit):
+        cli.main(["fit", *options, *longer, *stop])
+    assert f"fit -c {run_dir}/config-resumed.yaml --ckpt_path" in capsys.readouterr().err
 
 
 def test_ctrl_c_before_a_run_is_no_traceback(monkeypatch, capsys):

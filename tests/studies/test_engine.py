@@ -1,63 +1,12 @@
 """Studies from the command line on the embedded digits, and their books."""
 
-import csv
-import os
-
 import pytest
 import yaml
 
 import cli
-from studies import engine, signs, trial_queue
+from studies import engine
 from studies.study_file import as_argument, read_study
-from studies.trial import MissingMetricError
-
-FEW = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.limit_val_batches": 1}
-FEW |= {"trainer.log_every_n_steps": 1, "trainer.accelerator": "cpu"}
-WIDTHS = "model.network.hidden_dims"
-DIGITS = {
-    "title": "Width on digits",
-    "base": "configs/classifier/digits.yaml",
-    "overrides": FEW,
-    "grid": {WIDTHS: [[4], [8]]},
-    "seeds": [0, 1],
-    "record": ["val/accuracy", "val/loss"],
-    "direction": "maximize",
-}
-
-
-def write(path, **changes):
-    path.write_text(yaml.safe_dump({key: value for key, value in {**DIGITS, **changes}.items() if value is not None}))
-    return path
-
-
-def run(file, study_dir, *options, status=0):
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(["study", str(file), "--study_dir", str(study_dir), *options])
-    assert stopped.value.code == status
-
-
-def rows(study_dir):
-    with (study_dir / "results.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.fixture
-def fake(monkeypatch):
-    """Trials that only say how wide their network is."""
-    taken = []
-
-    def run_trial(study, run_dir, setting, seed, callbacks):
-        taken.append((setting, seed))
-        width = setting["model.network.hidden_dims"][0]
-        if width == 13:
-            raise OSError(28, "No space left on device")
-        if width == 14:
-            raise MissingMetricError("the run logged no finite val/accuracy")
-        run_dir.mkdir(parents=True)
-        return {"metrics": {"val/accuracy": width / 100}, "parameters": width, "seconds": 1.0, "alarms": ""}
-
-    monkeypatch.setattr(engine, "run_trial", run_trial)
-    return taken
+from tests.studies.small_studies import FEW, WIDTHS, rows, run, write
 
 
 def test_a_grid_runs_and_the_same_command_repeats_nothing(tmp_path, capsys):
@@ -96,50 +45,6 @@ def test_a_failing_trial_is_marked_and_the_others_go_on(tmp_path, fake, capsys):
     run(file, tmp_path / "study", "--retry_failed", status=1)
     assert [setting["model.network.hidden_dims"] for setting, _ in fake[3:]] == [[13], [14]]
     assert len(rows(tmp_path / "study")) == 3
-
-
-def books_of(file, study_dir):
-    study = read_study(file)
-    study_dir.mkdir(exist_ok=True)
-    return study, engine.open_books(study, study_dir, engine.open_storage(None, study_dir))
-
-
-def test_a_lost_trial_is_put_back_and_nothing_counts_twice(tmp_path, fake):
-    file, study_dir = write(tmp_path / "s.yaml"), tmp_path / "study"
-    study, books = books_of(file, study_dir)
-    lost = books.ask()  # by a process that is gone
-    lost.suggest_int(trial_queue.NUMBER, 0, 3)
-    host = signs.worker_name().rpartition(":")[0].rpartition(":")[0]
-    lost.set_user_attr("worker", f"{host}:{os.getpid()}:1")  # the number of another process that began earlier
-    lost.set_user_attr("signed", 0.0)
-    books.enqueue_trial({trial_queue.NUMBER: 2})  # as two starts at the same moment would
-    engine.work(study, study_dir, None)
-    found = engine.write_results(study, study_dir, books)
-    assert [(row["trial"], row["state"]) for row in found] == [(k, "complete") for k in range(4)]
-    assert len(fake) == 4
-
-
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_a_study_that_is_stopped_at_will_goes_on_with_the_trial_it_was_at(tmp_path, monkeypatch, fake, capsys, stop):
-    file, study_dir = write(tmp_path / "s.yaml"), tmp_path / "study"
-    done = engine.run_trial
-    begun = []
-
-    def stopped_in_the_second(study, run_dir, setting, seed, callbacks):
-        begun.append(run_dir.name[:4])
-        if len(begun) in (2, 3, 4, 5, 6):
-            raise stop
-        return done(study, run_dir, setting, seed, callbacks)
-
-    monkeypatch.setattr(engine, "run_trial", stopped_in_the_second)
-    study, _ = books_of(file, study_dir)
-    for _ in range(5):
-        with pytest.raises(stop):
-            engine.work(study, study_dir, None)
-    assert "stopped: the same command goes on with this trial" in capsys.readouterr().err
-    engine.work(study, study_dir, None)
-    assert begun == ["0000", *["0001"] * 6, "0002", "0003"]
-    assert [row["state"] for row in rows(study_dir)] == ["complete"] * 4
 
 
 def test_a_search_draws_as_many_as_it_says(tmp_path, fake, monkeypatch):
@@ -248,49 +153,22 @@ def test_the_direction_follows_from_the_metric_where_it_is_not_given(tmp_path, m
     assert read_study(write(tmp_path / "s.yaml", record=[metric], direction=None)).direction == direction
 
 
+def test_a_study_that_no_run_would_have_an_objective_for_is_refused(tmp_path, capsys):
+    file = write(
+        tmp_path / "s.yaml", base="configs/gan/digits.yaml", grid={"model.latent_dim": [4]}, record=["val/fid"]
+    )
+    run(file, tmp_path / "study", status=2)
+    error = capsys.readouterr().err
+    assert (
+        "cannot try latent_dim=4: it compares val/fid, but no fit would log it: not measured during training" in error
+    )
+    assert not (tmp_path / "study").exists()
+
+
 def test_an_option_that_is_null_is_not_one_that_is_left_alone(tmp_path, fake):
     settings = [{WIDTHS: [4], "trainer.gradient_clip_val": None}, {WIDTHS: [8]}]
     run(write(tmp_path / "s.yaml", grid=None, list=settings, seeds=[0]), tmp_path / "study")
     assert [row["trainer.gradient_clip_val"] for row in rows(tmp_path / "study")] == ["null", ""]
-
-
-def test_the_error_of_an_attempt_that_failed_goes_when_another_one_succeeds(tmp_path, monkeypatch):
-    def run_trial(study, run_dir, setting, seed, callbacks):
-        (run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (run_dir / "checkpoints" / "last.ckpt").touch()
-        if not (run_dir / "error.txt").exists():
-            raise MissingMetricError("the run logged no finite val/accuracy")
-        return {"metrics": {"val/accuracy": 0.5}, "parameters": 1, "seconds": 1.0, "alarms": ""}
-
-    monkeypatch.setattr(engine, "run_trial", run_trial)
-    file, study_dir = write(tmp_path / "s.yaml", grid={WIDTHS: [[4]]}, seeds=[0]), tmp_path / "study"
-    run(file, study_dir, status=1)
-    assert len(list(study_dir.glob("trials/*/error.txt"))) == 1
-    run(file, study_dir, "--retry_failed")
-    assert [row["state"] for row in rows(study_dir)] == ["complete"]
-    assert not list(study_dir.glob("trials/*/error.txt"))
-
-
-def test_a_worker_whose_trial_was_taken_for_lost_leaves_it_to_others_and_goes_on(tmp_path, monkeypatch, capsys):
-    signs_seen, file, study_dir = [], write(tmp_path / "s.yaml", seeds=[0]), tmp_path / "study"
-
-    def run_trial(study, run_dir, setting, seed, callbacks):
-        run_dir.mkdir(parents=True, exist_ok=True)
-        if not signs_seen:
-            with monkeypatch.context() as elsewhere:
-                elsewhere.setattr(trial_queue, "is_lost", lambda trial: True)
-                trial_queue.put_back_lost(books_of(file, study_dir)[1])
-            signs_seen.append(callbacks[0].given_up.wait(5))
-            callbacks[0].on_train_batch_start()
-        return {"metrics": {"val/accuracy": 0.5}, "parameters": 1, "seconds": 1.0, "alarms": ""}
-
-    monkeypatch.setattr(signs, "SIGN_SECONDS", 0.05)
-    monkeypatch.setattr(engine, "run_trial", run_trial)
-    run(file, study_dir)
-    assert signs_seen == [True]
-    assert [row["state"] for row in rows(study_dir)] == ["complete"] * 2
-    assert not list(study_dir.glob("trials/*/error.txt"))
-    assert "was taken for lost and put back" in capsys.readouterr().err
 
 
 def test_a_quick_grid_in_place_of_a_search_leaves_its_sampler_and_trials_out(tmp_path):

@@ -14,7 +14,7 @@ import yaml
 from optuna.trial import TrialState
 
 import cli
-from studies import engine, signs, trial_queue
+from studies import engine, signs
 from studies.storage import open_journal, open_storage, without_password
 from studies.study_file import read_study
 from studies.trial import alarms_of
@@ -133,26 +133,6 @@ def test_lock_of_the_journal_points_at_it_from_a_relative_folder(tmp_path, monke
     lock.acquire()
     assert (tmp_path / "journal.log.lock").exists()  # follows the link: a stale one is given up after a while
     lock.release()
-
-
-def test_of_two_trials_of_one_key_only_the_first_runs(books):
-    study, optuna_study = books
-    for number in (1, 1, 1):
-        optuna_study.enqueue_trial({trial_queue.NUMBER: number})
-    asked = [optuna_study.ask() for _ in range(6)]
-    for trial in asked:
-        trial.set_user_attr("worker", signs.worker_name())
-        trial.set_user_attr("signed", time.time())
-    assert [engine.is_taken(study, optuna_study, trial) for trial in asked] == [False] * 3 + [True] * 3
-    assert engine.is_taken(study, optuna_study, optuna_study.ask())  # nothing waited: drawn at random
-
-
-def test_two_workers_that_draw_the_last_trial_of_a_search(tmp_path, study_dir):
-    study = read_study(write_study(tmp_path / "s.yaml", grid=None, search={RATE: {"low": 1e-3, "high": 1}}, trials=2))
-    study_dir.mkdir()
-    optuna_study = engine.open_books(study, study_dir, open_storage(None, study_dir))
-    asked = [optuna_study.ask() for _ in range(4)]
-    assert [engine.is_taken(study, optuna_study, trial) for trial in asked] == [False, False, True, True]
 
 
 def test_trial_of_another_machine_is_lost_after_two_minutes_of_silence(books):
