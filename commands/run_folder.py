@@ -7,6 +7,8 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+import yaml
+
 from commands.errors import UserError
 from commands.next_steps import command_line
 
@@ -103,10 +105,17 @@ def check_run_dir(run_dir: Path, ckpt_path: str | None) -> None:
     )
 
 
-def unused_file(path: Path) -> Path:
-    """`path`, or `path` with the first number before its suffix that is not taken."""
-    candidates = (path if number == 1 else path.with_stem(f"{path.stem}-{number}") for number in count(1))
-    return next(candidate for candidate in candidates if not candidate.exists())
+def config_file(run_dir: Path, text: str) -> Path:
+    """Where a run's options go: `config.yaml`, `config-resumed.yaml`, `config-resumed-2.yaml`, ...
+
+    The first that does not exist yet or holds these options: a resumed run whose options differ keeps both.
+    """
+    options, path = yaml.safe_load(text), run_dir / "config.yaml"
+    for number in count(1):
+        if not path.exists() or yaml.safe_load(path.read_text()) == options:
+            break
+        path = run_dir / ("config-resumed.yaml" if number == 1 else f"config-resumed-{number}.yaml")
+    return path
 
 
 def experiment_name(config_files: list[str], model: str, data: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning_fabric.utilities.seed import reset_seed
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -21,10 +20,10 @@ from commands.next_steps import command_line, next_steps
 from commands.precision import check_precision, usable_precision
 from commands.run_folder import (
     RunFolder,
+    config_file,
     default_run_folder,
     experiment_name,
     given_run_folder,
-    unused_file,
     unused_folder,
 )
 from commands.usage import ExplainingParser
@@ -208,11 +207,8 @@ class ProjectCLI(LightningCLI):
         for name in self.carried:
             kept.data.init_args[name] = None
         text = self._parser(self.subcommand).dump(kept, skip_none=False)
-        path = run_dir / "config.yaml"
-        if path.exists() and yaml.safe_load(path.read_text()) != yaml.safe_load(text):
-            path = unused_file(run_dir / "config-resumed.yaml")
-        path.write_text(text)
-        self.config_file = path
+        self.config_file = config_file(run_dir, text)
+        self.config_file.write_text(text)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run it, with its config beside what comes out."""

@@ -4,10 +4,10 @@ import pytest
 
 from commands.errors import UserError
 from commands.run_folder import (
+    config_file,
     default_run_folder,
     experiment_name,
     given_run_folder,
-    unused_file,
     unused_folder,
 )
 
@@ -55,10 +55,13 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
             unused_folder(path, writes=True)
 
 
-def test_numbers_stand_before_the_suffix_of_a_file(tmp_path):
-    path = tmp_path / "config-resumed.yaml"
-    path.touch()
-    assert unused_file(path).name == "config-resumed-2.yaml"
+def test_each_set_of_options_of_a_run_has_one_file(tmp_path):
+    names = []
+    for epochs in (1, 2, 2, 3, 1, 3):
+        path = config_file(tmp_path, f"{{max_epochs: {epochs}}}")
+        path.write_text(f"max_epochs: {epochs}")
+        names.append(path.name)
+    assert names == ["config.yaml", *["config-resumed.yaml"] * 2, "config-resumed-2.yaml", names[0], names[3]]
 
 
 def test_a_config_of_the_users_own_is_not_taken_for_that_of_a_run(tmp_path):
