@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from commands.train import ProjectCLI, keep_only_what_was_set
+from commands.class_changes import keep_only_what_was_set
+from commands.train import ProjectCLI
 
 
 @pytest.fixture
