@@ -12,7 +12,6 @@ import jsonargparse
 from studies.stops import INTERRUPTED
 
 OWN_CODE = [Path(__file__).parents[1] / name for name in ("commands", "datamodules", "lightning_models", "studies")]
-
 JSONARGPARSE = [Path(jsonargparse.__file__).parent]
 
 

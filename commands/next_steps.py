@@ -29,9 +29,8 @@ def how_to_go_on(config: Path) -> str:
     last = config.parent / "checkpoints" / "last.ckpt"
     if not last.exists():
         return "there is no checkpoint yet to go on from"
-    return (
-        f"this goes on from its last checkpoint:\n  {command_line('fit', '-c', str(config), '--ckpt_path', str(last))}"
-    )
+    resume = command_line("fit", "-c", str(config), "--ckpt_path", str(last))
+    return f"this goes on from its last checkpoint:\n  {resume}"
 
 
 def command_line(*words: str) -> str:
