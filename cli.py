@@ -56,23 +56,23 @@ def main(args: list[str] | None = None) -> None:
         print(f"error: there is no command '{command}': {hint}", file=sys.stderr)
         sys.exit(2)
 
-    from commands.errors import explained
+    from lab.training.outcome import explained
 
     with explained():
         if command in ("sample", "interpolate"):
-            from commands.generate import generate
+            from lab.commands.generate import generate
 
             generate(command, options)
         elif command == "study":
-            from commands.study import study
+            from lab.commands.study import study
 
             study(options)
         elif command == "report":
-            from commands.report import report
+            from lab.commands.report import report
 
             report(options)
         else:
-            from commands.running import run_from_command_line
+            from lab.training.running import run_from_command_line
 
             run_from_command_line(command, options)
 

@@ -9,6 +9,8 @@ from urllib.request import urlopen
 
 import torchvision
 
+from lab.errors import UserFileError
+
 
 def fetch(data_set: str, root: Path, wanted: Iterable[str]) -> None:
     """Fetch torchvision's `data_set` beside its place, then move the files or folders `wanted` into `root`.
@@ -44,9 +46,9 @@ def fetch_file(url: str, path: Path) -> None:
         os.replace(part, path)
 
 
-def missing_data(data_set: str, looked_at: str, wanted: str, folder: str, reason: str) -> FileNotFoundError:
+def missing_data(data_set: str, looked_at: str, wanted: str, folder: str, reason: str) -> UserFileError:
     """The error to raise: what was looked for where, why it could not be fetched, and what to do."""
-    return FileNotFoundError(
+    return UserFileError(
         f"{data_set} was not found: looked at {looked_at}. It was not downloaded: {reason}. Put {wanted} there, or "
         f"name the folder that holds {folder} with --data.root or the environment variable DATA_ROOT"
     )

@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 
+from lab.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -29,7 +31,7 @@ class ResumableLoader(ABC, Generic[T]):
             ValueError: for a negative seed.
         """
         if seed < 0:
-            raise ValueError(f"the seed of the order is {seed}: use a whole number from 0 up")
+            raise UserError(f"the seed of the order is {seed}: use a whole number from 0 up")
         self.seed = seed
         self._rank = rank
         self._world_size = world_size
@@ -84,7 +86,7 @@ class ResumableLoader(ABC, Generic[T]):
         # A generator's body runs at the first `next`. Lightning may call `iter` before `set_epoch`, but no `next`.
         start, self._resume_from = self._resume_from, 0
         if start > len(self):
-            raise ValueError(
+            raise UserError(
                 f"the checkpoint was written after {start} batches of an epoch, but now an epoch has {len(self)}: "
                 "resume with the same data, batch_size and number of processes"
             )

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from lab.errors import UserError, UserFileError
+
 STANDARD_INPUT = "-"
 
 
@@ -17,13 +19,13 @@ def read_text(path: str | Path) -> str:
     try:
         content = sys.stdin.buffer.read() if is_input else Path(path).read_bytes()
     except OSError as error:  # raised again here, where it counts as a mistake of the user's
-        raise OSError(f"{path} cannot be read: {error.strerror}") from error
+        raise UserFileError(f"{path} cannot be read: {error.strerror}") from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         name = "standard input" if is_input else str(path)
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
+        raise UserError(
             f"{name} is not UTF-8: byte 0x{content[error.start]:02x} at position {error.start:,}, in line {line:,}. "
             "Convert it, for instance with `iconv -f latin1 -t utf-8`"
         ) from error

@@ -15,18 +15,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
-from lightning_models.batch_counting import CountsBatches
-from lightning_models.batch_norm import check_batches_of_one
-from lightning_models.checks import check_at_least
-from lightning_models.clipping import clip_norm, loss_scale
-from lightning_models.evaluation_mode import evaluating
-from lightning_models.image_generator import ImageGenerator
-from lightning_models.injection import build, default
-from lightning_models.latent import LatentDistribution, own_noise_like, sample_latent, sample_latent_of_any_number
+from lab.errors import UserError
+from lightning_models.losses.objectives import Objective
+from lightning_models.losses.regularizers import Regularizer
+from lightning_models.modules.batch_counting import CountsBatches
+from lightning_models.modules.batch_norm import check_batches_of_one
+from lightning_models.modules.checks import check_at_least
+from lightning_models.modules.clipping import clip_norm, loss_scale
+from lightning_models.modules.evaluation_mode import evaluating
+from lightning_models.modules.image_generator import ImageGenerator
+from lightning_models.modules.injection import build, default
+from lightning_models.modules.latent import (
+    LatentDistribution,
+    own_noise_like,
+    sample_latent,
+    sample_latent_of_any_number,
+)
+from lightning_models.modules.optimizers import build_optimizer
 from lightning_models.networks import Discriminator, ExponentialMovingAverage, Generator, ImageShape
-from lightning_models.objectives import Objective
-from lightning_models.optimizers import build_optimizer
-from lightning_models.regularizers import Regularizer
 
 
 class GAN(CountsBatches, ImageGenerator):
@@ -71,7 +77,7 @@ class GAN(CountsBatches, ImageGenerator):
         discriminator: Callable[[ImageShape], Discriminator] = default(
             "lightning_models.networks.DCGANDiscriminator", width=64
         ),
-        objective: Objective = default("lightning_models.objectives.NonSaturating"),
+        objective: Objective = default("lightning_models.losses.NonSaturating"),
         regularizer: Regularizer | None = None,
         n_critic: int = 1,
         noise: LatentDistribution = "normal",
@@ -91,9 +97,9 @@ class GAN(CountsBatches, ImageGenerator):
         check_at_least("model.input_noise", input_noise, 0)
         check_at_least("model.input_noise_batches", input_noise_batches, 1)
         if ema_decay is not None and not 0 < ema_decay < 1:
-            raise ValueError(f"model.ema_decay is {ema_decay}: expected a number between 0 and 1, such as 0.999")
+            raise UserError(f"model.ema_decay is {ema_decay}: expected a number between 0 and 1, such as 0.999")
         if gradient_clip_norm is not None and gradient_clip_norm <= 0:
-            raise ValueError(f"model.gradient_clip_norm is {gradient_clip_norm}: expected a positive number")
+            raise UserError(f"model.gradient_clip_norm is {gradient_clip_norm}: expected a positive number")
 
         self.image_shape, self.value_range, self.latent_dim = image_shape, value_range, latent_dim
         self.n_critic, self.noise, self.fresh_noise = n_critic, noise, fresh_noise
@@ -107,7 +113,7 @@ class GAN(CountsBatches, ImageGenerator):
         self.regularizer = Regularizer() if regularizer is None else build(regularizer, Regularizer)
         self.regularizer.check(self.discriminator)
         if tuple(self.generator.output_range) != tuple(value_range):
-            raise ValueError(
+            raise UserError(
                 f"the generator makes values in {list(self.generator.output_range)} but the data's are in "
                 f"{list(value_range)}: set model.generator.output to {'sigmoid' if value_range[0] == 0 else 'tanh'}, "
                 f"or data.value_range to that of the generator's output"

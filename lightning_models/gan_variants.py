@@ -6,10 +6,10 @@ from typing import Any
 from pytorch_lightning.cli import OptimizerCallable
 
 from lightning_models.gan import GAN
-from lightning_models.injection import default
+from lightning_models.losses.objectives import Objective
+from lightning_models.losses.regularizers import Regularizer
+from lightning_models.modules.injection import default
 from lightning_models.networks import Discriminator, ImageShape
-from lightning_models.objectives import Objective
-from lightning_models.regularizers import Regularizer
 
 
 class LSGAN(GAN):
@@ -18,7 +18,7 @@ class LSGAN(GAN):
     def __init__(
         self,
         image_shape: ImageShape,
-        objective: Objective = default("lightning_models.objectives.LeastSquares"),
+        objective: Objective = default("lightning_models.losses.LeastSquares"),
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, objective=objective, **kwargs)
@@ -30,8 +30,10 @@ class WGAN(GAN):
     def __init__(
         self,
         image_shape: ImageShape,
-        objective: Objective = default("lightning_models.objectives.Wasserstein"),
-        regularizer: Regularizer | None = default("lightning_models.regularizers.WeightClipping", clip_value=0.01),
+        objective: Objective = default("lightning_models.losses.Wasserstein"),
+        regularizer: Regularizer | None = default(
+            "lightning_models.losses.regularizers.WeightClipping", clip_value=0.01
+        ),
         n_critic: int = 5,
         optimizer_g: OptimizerCallable = default("torch.optim.RMSprop", lr=5e-5),
         optimizer_d: OptimizerCallable = default("torch.optim.RMSprop", lr=5e-5),
@@ -60,8 +62,8 @@ class WGANGP(GAN):
         discriminator: Callable[[ImageShape], Discriminator] = default(
             "lightning_models.networks.DCGANDiscriminator", width=64, normalization="none"
         ),
-        objective: Objective = default("lightning_models.objectives.Wasserstein"),
-        regularizer: Regularizer | None = default("lightning_models.regularizers.GradientPenalty", weight=10.0),
+        objective: Objective = default("lightning_models.losses.Wasserstein"),
+        regularizer: Regularizer | None = default("lightning_models.losses.GradientPenalty", weight=10.0),
         n_critic: int = 5,
         optimizer_g: OptimizerCallable = default("torch.optim.Adam", lr=1e-4, betas=[0.0, 0.9]),
         optimizer_d: OptimizerCallable = default("torch.optim.Adam", lr=1e-4, betas=[0.0, 0.9]),

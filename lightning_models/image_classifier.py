@@ -9,15 +9,16 @@ from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from lightning_models.batch_counting import is_written
-from lightning_models.checks import check_at_least
-from lightning_models.clipping import ClipsGradients
-from lightning_models.injection import build, default
+from lab.errors import UserError
+from lightning_models.losses.regularizers import l1_norm, l2_norm
 from lightning_models.metrics.means import WeightedMeans
+from lightning_models.modules.batch_counting import is_written
+from lightning_models.modules.checks import check_at_least
+from lightning_models.modules.clipping import ClipsGradients
+from lightning_models.modules.injection import build, default
+from lightning_models.modules.optimizers import build_optimizer
+from lightning_models.modules.schedules import Schedule
 from lightning_models.networks import Classifier, ImageShape
-from lightning_models.optimizers import build_optimizer
-from lightning_models.regularizers import l1_norm, l2_norm
-from lightning_models.schedules import Schedule
 
 
 class ImageClassifier(ClipsGradients):
@@ -53,7 +54,7 @@ class ImageClassifier(ClipsGradients):
         l2: float = 0.0,
         label_smoothing: float = 0.0,
         optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
-        schedule: Schedule = default("lightning_models.schedules.Constant"),
+        schedule: Schedule = default("lightning_models.modules.schedules.Constant"),
         compile_networks: bool = False,
     ) -> None:
         super().__init__()
@@ -61,9 +62,9 @@ class ImageClassifier(ClipsGradients):
         check_at_least("model.l1", l1, 0)
         check_at_least("model.l2", l2, 0)
         if not 0 <= label_smoothing < 1:
-            raise ValueError(f"model.label_smoothing is {label_smoothing}: use a share from 0 to below 1")
+            raise UserError(f"model.label_smoothing is {label_smoothing}: use a share from 0 to below 1")
         if len(class_names) < 2:
-            raise ValueError(
+            raise UserError(
                 f"the data has {len(class_names)} class ({', '.join(class_names)}): a classifier needs at least two; "
                 "keep more with --data.classes, or give a folder with a sub-folder for each class"
             )
@@ -104,7 +105,7 @@ class ImageClassifier(ClipsGradients):
     def checked(self, images: Tensor) -> Tensor:
         """`images`, which have the shape that the network was made for."""
         if images.shape[1:] != self.image_shape:
-            raise ValueError(
+            raise UserError(
                 f"the images are {' x '.join(map(str, images.shape[1:]))}, but this classifier was made for "
                 f"{' x '.join(map(str, self.image_shape))} (channels x height x width): give it such images"
             )
@@ -193,7 +194,7 @@ class ImageClassifier(ClipsGradients):
         """Raise ValueError for a label that is no class."""
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= self.num_classes:
-            raise ValueError(
+            raise UserError(
                 f"the data holds the label {low if low < 0 else high}, but the classes are 0 to {self.num_classes - 1} "
                 f"({', '.join(self.class_names)}): correct the labels, or make a classifier of more classes"
             )

@@ -9,18 +9,19 @@ from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import Optimizer
 
-from lightning_models.batch_counting import is_written
-from lightning_models.checks import check_at_least_one
-from lightning_models.clipping import clip_norm, gradient_scale
-from lightning_models.evaluation_mode import evaluating
-from lightning_models.injection import build, default
+from lab.errors import UserError
 from lightning_models.metrics.means import WeightedMeans
+from lightning_models.modules.batch_counting import is_written
+from lightning_models.modules.checks import check_at_least_one
+from lightning_models.modules.clipping import clip_norm, gradient_scale
+from lightning_models.modules.evaluation_mode import evaluating
+from lightning_models.modules.injection import build, default
+from lightning_models.modules.optimizers import build_optimizer
+from lightning_models.modules.plain_checkpoint import PlainCheckpoint
+from lightning_models.modules.schedules import Schedule
+from lightning_models.modules.text_sampling import check_sampling, draw, quick_single_steps, sampling_distribution
 from lightning_models.networks.char_rnn import CharRNN, State
 from lightning_models.networks.recurrent import Cell, Implementation
-from lightning_models.optimizers import build_optimizer
-from lightning_models.plain_checkpoint import PlainCheckpoint
-from lightning_models.schedules import Schedule
-from lightning_models.text_sampling import check_sampling, draw, quick_single_steps, sampling_distribution
 
 TextBatch = tuple[Tensor, Tensor, bool]  # inputs and targets, (sequences, characters) int64, and whether they continue
 
@@ -65,7 +66,7 @@ class CharLanguageModel(PlainCheckpoint):
         forget_bias: float | None = None,
         carry_state: bool = True,
         optimizer: OptimizerCallable = default("torch.optim.AdamW", lr=5e-3),
-        schedule: Schedule = default("lightning_models.schedules.Cosine"),
+        schedule: Schedule = default("lightning_models.modules.schedules.Cosine"),
         gradient_clip_norm: float | None = 1.0,
     ) -> None:
         super().__init__()
@@ -73,9 +74,9 @@ class CharLanguageModel(PlainCheckpoint):
         for option, size in (("num_layers", num_layers), ("hidden_dim", hidden_dim), ("embedding_dim", embedding_dim)):
             check_at_least_one(f"model.{option}", [1 if size is None else size])
         if not 0 <= dropout < 1:
-            raise ValueError(f"model.dropout is {dropout}: use a probability from 0 to below 1")
+            raise UserError(f"model.dropout is {dropout}: use a probability from 0 to below 1")
         if gradient_clip_norm is not None and gradient_clip_norm <= 0:
-            raise ValueError(f"model.gradient_clip_norm is {gradient_clip_norm}: expected a positive number")
+            raise UserError(f"model.gradient_clip_norm is {gradient_clip_norm}: expected a positive number")
         self.vocabulary, self.carry_state = vocabulary, carry_state
         self.optimizer, self.gradient_clip_norm = optimizer, gradient_clip_norm
         self.schedule = build(schedule, Schedule)
@@ -129,7 +130,7 @@ class CharLanguageModel(PlainCheckpoint):
             ValueError: if it belongs to another number of streams.
         """
         if self.train_state is not None and (found := parts_of(self.train_state)[0].shape[1]) != len(inputs):
-            raise ValueError(
+            raise UserError(
                 f"the checkpoint carries the state of {found} streams a process, but now there are {len(inputs)}: "
                 "resume with the same batch_size and number of processes"
             )
@@ -151,7 +152,7 @@ class CharLanguageModel(PlainCheckpoint):
             ValueError: if the trainer's own option is set, too.
         """
         if gradient_clip_val is not None:
-            raise ValueError(
+            raise UserError(
                 f"trainer.gradient_clip_val is {gradient_clip_val}: leave it out and set --model.gradient_clip_norm"
             )
         if self.gradient_clip_norm is not None or is_written(self.trainer):
@@ -252,7 +253,7 @@ class CharLanguageModel(PlainCheckpoint):
         unknown = "".join(dict.fromkeys(character for character in text if character not in self.vocabulary))
         if unknown:
             known = "".join(self.vocabulary)
-            raise ValueError(f"the prompt holds {unknown!r}, which the model has never seen; it knows {known!r}")
+            raise UserError(f"the prompt holds {unknown!r}, which the model has never seen; it knows {known!r}")
         return torch.tensor([self.vocabulary.index(character) for character in text])
 
 

@@ -9,18 +9,19 @@ from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from lightning_models.batch_counting import is_written
-from lightning_models.checks import check_at_least
-from lightning_models.clipping import ClipsGradients
-from lightning_models.injection import build, default
-from lightning_models.latent import draw_own_rows
+from lab.errors import UserError
 from lightning_models.metrics.classification import AccuracyByLength, balanced_accuracy, macro_f1
 from lightning_models.metrics.means import WeightedMeans
+from lightning_models.modules.batch_counting import is_written
+from lightning_models.modules.checks import check_at_least
+from lightning_models.modules.clipping import ClipsGradients
+from lightning_models.modules.injection import build, default
+from lightning_models.modules.latent import draw_own_rows
+from lightning_models.modules.optimizers import build_optimizer
+from lightning_models.modules.schedules import Schedule
 from lightning_models.networks.naive_bayes import NaiveBayes
 from lightning_models.networks.recurrent import Cell, Implementation
 from lightning_models.networks.sequence_network import Pooling, SequenceNetwork
-from lightning_models.optimizers import build_optimizer
-from lightning_models.schedules import Schedule
 
 LENGTH_BINS = (5, 10, 20, 50)  # characters; where a bin of the accuracy by length begins
 UNKNOWN = 0  # the number of characters that the vocabulary does not have
@@ -93,24 +94,24 @@ class SequenceClassifier(ClipsGradients):
         logit_adjustment: float = 0.0,
         label_smoothing: float = 0.0,
         optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
-        schedule: Schedule = default("lightning_models.schedules.Constant"),
+        schedule: Schedule = default("lightning_models.modules.schedules.Constant"),
     ) -> None:
         super().__init__()
         self.keep_hyperparameters()
         if len(class_names) < 2:
-            raise ValueError(f"there are {len(class_names)} classes, {class_names}: a classifier needs at least 2")
+            raise UserError(f"there are {len(class_names)} classes, {class_names}: a classifier needs at least 2")
         check_at_least("model.members", members, 1)
         check_at_least("model.naive_bayes_buckets", naive_bayes_buckets, 0)
         check_at_least("model.class_balance", class_balance, 0)
         check_at_least("model.logit_adjustment", logit_adjustment, 0)
         for option, value in (("character_dropout", character_dropout), ("label_smoothing", label_smoothing)):
             if not 0 <= value < 1:
-                raise ValueError(f"model.{option} is {value}: use a number from 0 to below 1")
+                raise UserError(f"model.{option} is {value}: use a number from 0 to below 1")
         for option, given in (("character_dropout", character_dropout), ("naive_bayes_buckets", naive_bayes_buckets)):
             if given and vocabulary is None:
-                raise ValueError(f"model.{option} is {given}, but the data are numbers: leave it out")
+                raise UserError(f"model.{option} is {given}, but the data are numbers: leave it out")
         if naive_bayes_edges and not naive_bayes_buckets:
-            raise ValueError("model.naive_bayes_edges is true, but naive_bayes_buckets is 0: give it, say, 262144")
+            raise UserError("model.naive_bayes_edges is true, but naive_bayes_buckets is 0: give it, say, 262144")
         self.class_names, self.vocabulary = list(class_names), vocabulary
         self.character_dropout, self.label_smoothing = character_dropout, label_smoothing
         self.class_balance, self.logit_adjustment = class_balance, logit_adjustment
@@ -195,7 +196,7 @@ class SequenceClassifier(ClipsGradients):
         """
         found = getattr(getattr(self.trainer, "datamodule", None), name, None)
         if found is None:
-            raise ValueError(
+            raise UserError(
                 f"model.{option} is {self.hparams[option]}, but this data does not tell its {name}: leave it out"
             )
         return found

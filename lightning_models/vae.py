@@ -10,18 +10,19 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
-from lightning_models.batch_counting import batches_before, is_written
-from lightning_models.batch_norm import check_batches_of_one
-from lightning_models.checks import check_at_least
-from lightning_models.clipping import ClipsGradients
-from lightning_models.evaluation_mode import evaluating
-from lightning_models.image_generator import ImageGenerator
-from lightning_models.injection import build, default
-from lightning_models.latent import sample_latent
-from lightning_models.likelihoods import Likelihood
+from lab.errors import UserError
+from lightning_models.losses.likelihoods import Likelihood
 from lightning_models.metrics.active_units import ActiveUnits
+from lightning_models.modules.batch_counting import batches_before, is_written
+from lightning_models.modules.batch_norm import check_batches_of_one
+from lightning_models.modules.checks import check_at_least
+from lightning_models.modules.clipping import ClipsGradients
+from lightning_models.modules.evaluation_mode import evaluating
+from lightning_models.modules.image_generator import ImageGenerator
+from lightning_models.modules.injection import build, default
+from lightning_models.modules.latent import sample_latent
+from lightning_models.modules.optimizers import build_optimizer
 from lightning_models.networks import Discriminator, Generator, ImageShape
-from lightning_models.optimizers import build_optimizer
 
 EVALUATION_METRICS = ("loss", "elbo", "reconstruction", "kl", "importance_weighted_bound")
 IMAGES_AT_ONCE = 2048  # that are decoded for the importance-weighted bound
@@ -69,7 +70,7 @@ class VAE(ClipsGradients, ImageGenerator):
         decoder: Callable[[int, ImageShape], Generator] = default(
             "lightning_models.networks.DCGANGenerator", width=32, output="none"
         ),
-        likelihood: Likelihood = default("lightning_models.likelihoods.Bernoulli"),
+        likelihood: Likelihood = default("lightning_models.losses.Bernoulli"),
         beta: float = 1.0,
         kl_warmup_batches: int = 0,
         kl_warmup_epochs: int = 0,
@@ -87,7 +88,7 @@ class VAE(ClipsGradients, ImageGenerator):
         check_at_least("model.free_bits", free_bits, 0)
         check_at_least("model.importance_samples", importance_samples, 0)
         if kl_warmup_batches and kl_warmup_epochs:
-            raise ValueError(
+            raise UserError(
                 f"model.kl_warmup_batches is {kl_warmup_batches} and model.kl_warmup_epochs is {kl_warmup_epochs}: "
                 "set one of them"
             )
@@ -165,7 +166,7 @@ class VAE(ClipsGradients, ImageGenerator):
             ValueError: for images of another shape than those that the networks were made for.
         """
         if observed.shape[1:] != self.image_shape:
-            raise ValueError(
+            raise UserError(
                 f"the images are {' x '.join(map(str, observed.shape[1:]))}, but this VAE was made for "
                 f"{' x '.join(map(str, self.image_shape))} (channels x height x width): give it such images"
             )

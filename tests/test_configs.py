@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import cli
-from commands.checkpoints import load_model
+from lab.training.checkpoints import load_model
 from tests.stand_in_data import (
     write_cifar10,
     write_image_folder,

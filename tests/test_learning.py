@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
 import cli
-from commands.checkpoints import load_model
+from lab.training.checkpoints import load_model
 
 
 @pytest.mark.slow

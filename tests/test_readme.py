@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from commands.class_changes import keep_only_what_was_set
-from commands.train import ProjectCLI
+from lab.compat.class_changes import keep_only_what_was_set
+from lab.training.cli import ProjectCLI
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)

@@ -13,14 +13,14 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
-from lightning_models.alarm_rules import Observation, RestartAskedError, StoppedByAlarmError, all_rules
-from lightning_models.checks import check_at_least
+from lightning_models.callbacks.alarm_rules import Observation, RestartAskedError, StoppedByAlarmError, all_rules
+from lightning_models.drawing.pictures import to_picture
+from lightning_models.feature_extractors.choice import choose_network
+from lightning_models.feature_extractors.classifier import find_judge
+from lightning_models.feature_extractors.networks import FeatureNetwork
 from lightning_models.gan import GAN
-from lightning_models.metrics.choice import choose_network
-from lightning_models.metrics.feature_networks import FeatureNetwork
-from lightning_models.metrics.judges import find_judge
-from lightning_models.pictures import to_picture
-from lightning_models.regularizers import WeightClipping
+from lightning_models.losses.regularizers import WeightClipping
+from lightning_models.modules.checks import check_at_least
 from lightning_models.tracking import save_picture, tell_wandb
 
 SAMPLES = 128

@@ -6,7 +6,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from lightning_models.figures import confusion_figure
+from lightning_models.drawing.figures import confusion_figure
 from lightning_models.tracking import save_picture
 
 

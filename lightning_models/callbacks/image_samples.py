@@ -6,12 +6,13 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lightning_models.batch_counting import batches_before
-from lightning_models.checks import check_at_least
-from lightning_models.image_generator import ImageGenerator
-from lightning_models.latent import InterpolationMode
-from lightning_models.pictures import to_picture
-from lightning_models.schedules import total_batches
+from lab.errors import UserError
+from lightning_models.drawing.pictures import to_picture
+from lightning_models.modules.batch_counting import batches_before
+from lightning_models.modules.checks import check_at_least
+from lightning_models.modules.image_generator import ImageGenerator
+from lightning_models.modules.latent import InterpolationMode
+from lightning_models.modules.schedules import total_batches
 from lightning_models.tracking import save_picture
 
 
@@ -52,7 +53,7 @@ class ImageSamples(Callback):
         check_at_least("samples.progress_columns", progress_columns, 0)
         check_at_least("samples.progress_rows", progress_rows, 1)
         if interpolation_steps < 0 or interpolation_steps == 1:
-            raise ValueError(
+            raise UserError(
                 f"samples.interpolation_steps is {interpolation_steps}: expected 0 for no interpolation, or at least 2"
             )
         self.grid, self.every_n_epochs, self.every_n_batches = grid, every_n_epochs, every_n_batches

@@ -7,9 +7,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from lightning_models.figures import new_figure, to_image
+from lightning_models.drawing.figures import new_figure, to_image
+from lightning_models.drawing.pictures import SMALLEST_SIDE
 from lightning_models.image_classifier import ImageClassifier
-from lightning_models.pictures import SMALLEST_SIDE
 from lightning_models.tracking import save_picture
 
 

@@ -8,7 +8,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from lightning_models.metrics.judges import by, load_classifier, publish, sha256
+from lab.errors import UserError
+from lightning_models.feature_extractors.classifier import by, load_classifier, publish, sha256
 
 
 class PublishJudge(Callback):
@@ -58,7 +59,7 @@ def best_checkpoint(trainer: Trainer) -> Path:
     kept = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.best_model_path]
     kept.sort(key=lambda checkpoint: checkpoint.monitor is None)
     if not kept:
-        raise ValueError("PublishJudge needs a checkpoint: leave --trainer.enable_checkpointing on")
+        raise UserError("PublishJudge needs a checkpoint: leave --trainer.enable_checkpointing on")
     return Path(kept[0].best_model_path)
 
 

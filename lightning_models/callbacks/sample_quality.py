@@ -8,13 +8,14 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 
-from lightning_models.checks import check_at_least
-from lightning_models.image_generator import ImageGenerator
-from lightning_models.metrics.choice import choose_network
-from lightning_models.metrics.feature_networks import FeatureNetwork, Features
+from lab.errors import UserError
+from lightning_models.feature_extractors.cache import features_of_real
+from lightning_models.feature_extractors.choice import choose_network
+from lightning_models.feature_extractors.networks import FeatureNetwork, Features
 from lightning_models.metrics.quality import Measured, Quality, check_finite
-from lightning_models.metrics.real_features import features_of_real
 from lightning_models.metrics.report import table
+from lightning_models.modules.checks import check_at_least
+from lightning_models.modules.image_generator import ImageGenerator
 
 GENERATED_AT_ONCE = 250
 EVALUATIONS_OF_A_RUN = 10
@@ -195,7 +196,7 @@ class SampleQuality(Callback):
         """
         finite = images.isfinite().flatten(1).all(dim=1)
         if not trainer.strategy.reduce_boolean_decision(bool(finite.all()), all=True):
-            raise ValueError(
+            raise UserError(
                 f"{int((~finite).sum()):,} of {len(finite):,} generated images hold NaN or infinite pixels: "
                 "the generator has diverged, nothing can be measured"
             )

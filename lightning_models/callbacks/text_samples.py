@@ -4,8 +4,9 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lab.errors import UserError
 from lightning_models.language_model import CharLanguageModel
-from lightning_models.text_sampling import check_sampling
+from lightning_models.modules.text_sampling import check_sampling
 from lightning_models.tracking import save_table, save_text
 
 COLUMNS = ["batches", "text"]
@@ -38,7 +39,7 @@ class TextSamples(Callback):
         seed: int = 0,
     ) -> None:
         if length < 1:
-            raise ValueError(f"texts.length is {length}: expected at least 1 character")
+            raise UserError(f"texts.length is {length}: expected at least 1 character")
         check_sampling(temperature, top_k, top_p)
         self.length, self.prompt, self.temperature, self.top_k, self.top_p = length, prompt, temperature, top_k, top_p
         self.every_n_epochs, self.seed = every_n_epochs, seed

@@ -7,8 +7,8 @@ from PIL.Image import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lightning_models.latent import interpolate
-from lightning_models.pictures import to_picture
+from lightning_models.drawing.pictures import to_picture
+from lightning_models.modules.latent import interpolate
 from lightning_models.tracking import save_picture
 from lightning_models.vae import VAE, kl_to_standard_normal
 

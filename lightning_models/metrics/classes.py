@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from lab.errors import UserError
+
 SMALLEST_SHARE = 0.01
 MOST_CLASSES = 100  # that can all have this share
 
@@ -40,7 +42,7 @@ class ClassCoverage(Metric):
         """
         for name, histogram in (("real", self.real), ("generated", self.fake)):
             if histogram.sum() == 0:
-                raise ValueError(f"the histogram of classes needs {name} images, found none")
+                raise UserError(f"the histogram of classes needs {name} images, found none")
         return {"modes": self.reached(self.fake), "class_kl": self.kl()}
 
     def reached(self, histogram: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from lab.errors import UserError
+
 
 class Diversity(Metric):
     """Distance between two generated images relative to that between two real ones: root mean squares over all pairs.
@@ -39,7 +41,7 @@ class Diversity(Metric):
         """
         real, fake = self.mean_squared_distance("real"), self.mean_squared_distance("fake")
         if real == 0:
-            raise ValueError("all real images have the same features: there is no diversity to compare with")
+            raise UserError("all real images have the same features: there is no diversity to compare with")
         ratio: Tensor = (fake / real).sqrt().float()
         return ratio
 
@@ -48,7 +50,7 @@ class Diversity(Metric):
         count, total, squares = (getattr(self, f"{side}_{name}") for name in ("count", "sum", "squares"))
         if count < 2:
             name = "real" if side == "real" else "generated"
-            raise ValueError(f"pairs need at least 2 {name} images, found {count}")
+            raise UserError(f"pairs need at least 2 {name} images, found {count}")
         variance = (squares - total.square().sum() / count).clamp(min=0) / (count - 1)
         distance: Tensor = 2 * variance * (variance > SAME * squares / count)
         return distance

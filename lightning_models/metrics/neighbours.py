@@ -8,6 +8,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
+from lab.errors import UserError
+
 DISTANCES_AT_ONCE = 500_000  # 4 MB of float64; larger pieces are slower and scatter the memory
 SAME = 1e-12  # squared distances below this share of the squared lengths are rounding: the points are the same
 
@@ -76,7 +78,7 @@ class NeighbourMetric(Metric):
         for name, kept in (("real", self.real), ("generated", self.fake)):
             features = joined(kept)[: self.limit]
             if len(features) <= self.k:
-                raise ValueError(
+                raise UserError(
                     f"the {self.k} nearest neighbours of an image need at least {self.k + 1} {name} images, "
                     f"found {len(features)}: give more images, or a smaller k"
                 )
@@ -162,10 +164,10 @@ class Memorization(Metric):
         known, held_out, generated = (joined(getattr(self, name)) for name in PARTS)
         for features, meaning in zip((known, held_out, generated), PARTS.values(), strict=True):
             if len(features) == 0:
-                raise ValueError(f"the distance to training images needs {meaning} images, found none")
+                raise UserError(f"the distance to training images needs {meaning} images, found none")
         usual = nearest_distances(held_out[: self.limit], known).median()
         if usual == 0:
-            raise ValueError("more than half of the held-out images are training images: keep others apart")
+            raise UserError("more than half of the held-out images are training images: keep others apart")
         return (nearest_distances(generated[: self.limit], known).median() / usual).float()
 
 

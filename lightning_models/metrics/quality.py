@@ -12,6 +12,7 @@ from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 from torchmetrics.utilities.data import dim_zero_cat
 
+from lab.errors import UserError
 from lightning_models.metrics.classes import ClassCoverage
 from lightning_models.metrics.diversity import Diversity
 from lightning_models.metrics.neighbours import DensityCoverage, Memorization, PrecisionRecall
@@ -44,7 +45,7 @@ class FrechetDistance(FrechetInceptionDistance):
         """
         for kind, count in (("real", self.real_features_num_samples), ("generated", self.fake_features_num_samples)):
             if count < 2:
-                raise ValueError(f"the Frechet distance needs at least 2 {kind} images, found {int(count)}: give more")
+                raise UserError(f"the Frechet distance needs at least 2 {kind} images, found {int(count)}: give more")
         return super().compute().clamp(min=0)  # rounding
 
 
@@ -68,7 +69,7 @@ class KernelDistance(KernelInceptionDistance):
         """
         for kind, kept in (("real", self.real_features), ("generated", self.fake_features)):
             if (count := sum(map(len, kept))) < 4:
-                raise ValueError(f"the kernel distance needs at least 4 {kind} images, found {count}: give more")
+                raise UserError(f"the kernel distance needs at least 4 {kind} images, found {count}: give more")
         real, fake = dim_zero_cat(self.real_features), dim_zero_cat(self.fake_features)
         size = min(KID_SUBSET, len(real) // 2, len(fake) // 2)
         generator = torch.Generator().manual_seed(self.seed)
@@ -117,7 +118,7 @@ class ClassifierScore(InceptionScore):
             ValueError: for fewer images than two a part.
         """
         if (count := sum(map(len, self.features))) < 2 * SCORE_SPLITS:
-            raise ValueError(f"the classifier score needs at least {2 * SCORE_SPLITS} generated images, found {count}")
+            raise UserError(f"the classifier score needs at least {2 * SCORE_SPLITS} generated images, found {count}")
         logits = dim_zero_cat(self.features)
         order = torch.randperm(len(logits), generator=torch.Generator().manual_seed(self.seed))
         scores = []
@@ -227,7 +228,7 @@ def check_finite(features: Tensor, kind: str) -> None:
     """Raise a ValueError if some of the features (images, features) are NaN or infinite."""
     broken = ~features.isfinite().all(dim=1)
     if broken.any():
-        raise ValueError(
+        raise UserError(
             f"{int(broken.sum()):,} of {len(features):,} {kind} images have features that are NaN or infinite: "
             "nothing can be measured by them"
         )

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from lab.errors import UserError
 from lightning_models.networks.recurrent import Cell, Implementation, recurrent
 
 State = Tensor | tuple[Tensor, Tensor]  # h or, of an LSTM, (h, c); each (layers, batch, hidden_dim)
@@ -42,7 +43,7 @@ class CharRNN(nn.Module):
         super().__init__()
         embedding_dim = embedding_dim or hidden_dim
         if tie_weights and embedding_dim != hidden_dim:
-            raise ValueError(
+            raise UserError(
                 f"tied weights need an embedding as wide as the hidden state, found {embedding_dim} and {hidden_dim}: "
                 "leave model.embedding_dim out, or set model.tie_weights to false"
             )

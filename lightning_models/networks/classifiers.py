@@ -5,7 +5,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lightning_models.checks import check_at_least_one, check_choice
+from lab.errors import UserError
+from lightning_models.modules.checks import check_at_least_one, check_choice
 from lightning_models.networks.conv import check_channels
 from lightning_models.networks.interfaces import Classifier, ImageShape
 from lightning_models.networks.layers import (
@@ -98,12 +99,12 @@ class CNNClassifier(Classifier):
         check_choice("pooling", pooling, Pooling)
         kernels = [*kernel_sizes, *[kernel_sizes[-1]] * (len(channels) - len(kernel_sizes))] if kernel_sizes else []
         if len(kernels) != len(channels) or any(size < 1 or size % 2 == 0 for size in kernels):
-            raise ValueError(
+            raise UserError(
                 f"kernel_sizes is {list(kernel_sizes)}: use odd numbers, at most one for each of {len(channels)} stages"
             )
         inputs, height, width = image_shape
         if min(height, width) < 2 ** len(channels):
-            raise ValueError(
+            raise UserError(
                 f"image size {height} x {width} cannot be halved {len(channels)} times: give fewer channels"
             )
         layers: list[nn.Module] = []
@@ -138,7 +139,7 @@ class CNNClassifier(Classifier):
 def dense_layers(inputs: int, widths: tuple[int, ...], activation: Activation, dropout: float) -> list[nn.Module]:
     """Hidden layers, each with its activation and dropout."""
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout}: use a share from 0 (none) to below 1")
+        raise UserError(f"dropout is {dropout}: use a share from 0 (none) to below 1")
     layers: list[nn.Module] = []
     for units in widths:
         layers += [nn.Linear(inputs, units), named_activation(activation)]
@@ -152,7 +153,7 @@ def check_widths(option: str, widths: tuple[int, ...]) -> None:
     """Raise ValueError for a layer without units: its network ignores the image and still trains to a constant."""
     for layer, units in enumerate(widths, start=1):
         if units < 1:
-            raise ValueError(
+            raise UserError(
                 f"{option} is {list(widths)}: hidden layer {layer} has {units} units, so nothing of the image would "
                 "reach the output; give it at least 1, or leave the layer out"
             )

@@ -13,7 +13,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lightning_models.checks import check_at_least_one, check_choice, check_odd
+from lab.errors import UserError
+from lightning_models.modules.checks import check_at_least_one, check_choice, check_odd
 from lightning_models.networks.interfaces import Discriminator, Generator, ImageShape
 from lightning_models.networks.layers import (
     Initialization,
@@ -177,7 +178,7 @@ def divide_size(image_shape: ImageShape, stages: int) -> tuple[int, int]:
     factor = 2**stages
     if height % factor or width % factor:
         size = height if height == width else f"{height} x {width}"
-        raise ValueError(
+        raise UserError(
             f"image size {size} cannot be halved {stages} times: use a multiple of {factor}, or fewer stages "
             f"(channels has {stages + 1} entries, the base map's and one a stage)"
         )
@@ -189,7 +190,7 @@ def count_extra_layers(hidden_layers: int | None, stages: int) -> int:
     if hidden_layers is None:
         return 0
     if hidden_layers < stages:
-        raise ValueError(
+        raise UserError(
             f"hidden_layers is {hidden_layers}, but channels asks for {stages} stages: "
             f"use at least {stages} hidden layers, or fewer channels"
         )
@@ -199,5 +200,5 @@ def count_extra_layers(hidden_layers: int | None, stages: int) -> int:
 def check_channels(channels: tuple[int, ...]) -> None:
     """Raise ValueError if no channels are given, or one is below 1."""
     if not channels:
-        raise ValueError("channels is empty: give the number of channels of at least one map")
+        raise UserError("channels is empty: give the number of channels of at least one map")
     check_at_least_one("channels", channels)

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from lightning_models.checks import check_at_least_one
+from lab.errors import UserError
+from lightning_models.modules.checks import check_at_least_one
 from lightning_models.networks.interfaces import Discriminator, Generator, ImageShape
 from lightning_models.networks.layers import (
     Initialization,
@@ -139,13 +140,13 @@ def plan_stages(
         while divides(2 ** (stages + 1), rows, columns) and min(rows, columns) >= 4 * 2 ** (stages + 1):
             stages += 1
         if stages == 0:
-            raise ValueError(
+            raise UserError(
                 f"image size {rows} x {columns} cannot be halved to a map of at least 4 x 4: "
                 "resize the images to an even size of 8 or more (28, 32, 64, ...), or use the MLP networks"
             )
     check_at_least_one("stages", [stages])
     if not divides(2**stages, rows, columns):
-        raise ValueError(
+        raise UserError(
             f"image size {rows} x {columns} cannot be halved {stages} times: "
             f"use a multiple of {2**stages}, or fewer stages"
         )

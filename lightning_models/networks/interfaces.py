@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from lightning_models.checks import check_at_least_one, check_choice
+from lightning_models.modules.checks import check_at_least_one, check_choice
 from lightning_models.networks.layers import OUTPUT_RANGES, Output
 
 ImageShape = tuple[int, int, int]  # channels, height, width

@@ -6,7 +6,8 @@ from typing import Literal
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from lightning_models.checks import check_choice
+from lab.errors import UserError
+from lightning_models.modules.checks import check_choice
 
 Normalization = Literal["batch", "instance", "layer", "none"]
 Initialization = Literal["torch", "dcgan", "glorot", "he"]
@@ -33,7 +34,7 @@ def normalization_layer(
         return nn.BatchNorm2d(channels, batch_norm_eps, batch_norm_momentum)
     if normalization == "instance":
         if math.prod(map_size) == 1:
-            raise ValueError(
+            raise UserError(
                 "normalization instance has nothing to normalize on a map of 1 x 1, where a channel is one number: "
                 "use fewer stages, or normalization layer or none"
             )

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from lightning_models.checks import check_at_least_one
+from lightning_models.modules.checks import check_at_least_one
 from lightning_models.networks.interfaces import Discriminator, Generator, ImageShape
 from lightning_models.networks.layers import (
     Initialization,

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from lightning_models.checks import check_at_least_one, check_choice
+from lab.errors import UserError
+from lightning_models.modules.checks import check_at_least_one, check_choice
 
 Cell = Literal["rnn", "lstm", "gru"]
 Implementation = Literal["torch", "scratch"]
@@ -61,7 +62,7 @@ class Recurrent(nn.Module, ABC):
         check_at_least_one("hidden_size", [hidden_size])
         check_at_least_one("num_layers", [num_layers])
         if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout is {dropout}: use a probability from 0 to 1")
+            raise UserError(f"dropout is {dropout}: use a probability from 0 to 1")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
         rows = self.num_gates * hidden_size
@@ -133,7 +134,7 @@ class Recurrent(nn.Module, ABC):
             output = PackedSequence(data, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
             return output, self._as_hx(self._reordered(state, input.unsorted_indices))
         if input.dim() not in (2, 3) or input.shape[-1] != self.input_size:
-            raise ValueError(
+            raise UserError(
                 f"the input is {tuple(input.shape)}: expected 3 dimensions (2 for one sequence), the last of "
                 f"{self.input_size} features"
             )
@@ -214,7 +215,7 @@ class Recurrent(nn.Module, ABC):
         state = (hx,) if isinstance(hx, Tensor) else tuple(hx)
         if [tuple(part.shape) for part in state] != [shape] * self.num_states:
             found = [tuple(part.shape) for part in state]
-            raise ValueError(f"the initial state is of {found}: expected {self.num_states} of {shape}")
+            raise UserError(f"the initial state is of {found}: expected {self.num_states} of {shape}")
         return state
 
     def _as_hx(self, state: State) -> Any:
@@ -339,7 +340,7 @@ def recurrent(
     check_choice("cell", cell, Cell)
     check_choice("implementation", implementation, Implementation)
     if forget_bias is not None and cell != "lstm":
-        raise ValueError(f"forget_bias is {forget_bias}, but a {cell} has no forget gate: leave it out, or use an lstm")
+        raise UserError(f"forget_bias is {forget_bias}, but a {cell} has no forget gate: leave it out, or use an lstm")
     # torch.nn warns of dropout with one layer, where it does nothing
     between_layers = dropout if num_layers > 1 else 0.0
     classes: dict[str, Any] = SCRATCH if implementation == "scratch" else TORCH

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lightning_models.checks import check_at_least, check_at_least_one, check_choice
+from lab.errors import UserError
+from lightning_models.modules.checks import check_at_least, check_at_least_one, check_choice
 from lightning_models.networks.naive_bayes import hashed_ngrams
 from lightning_models.networks.recurrent import Cell, Implementation, recurrent
 
@@ -64,9 +65,9 @@ class SequenceNetwork(nn.Module):
         if embedding_dim is not None:
             check_at_least_one("embedding_dim", [embedding_dim])
             if vocab_size is None:
-                raise ValueError(f"embedding_dim is {embedding_dim}, but the data are numbers: leave it out")
+                raise UserError(f"embedding_dim is {embedding_dim}, but the data are numbers: leave it out")
         if ngram_buckets and embedding_dim is None:
-            raise ValueError(f"ngram_buckets is {ngram_buckets}: it needs an embedding_dim")
+            raise UserError(f"ngram_buckets is {ngram_buckets}: it needs an embedding_dim")
         self.vocab_size, self.pooling = vocab_size, pooling
         self.embedding = nn.Embedding(vocab_size, embedding_dim) if vocab_size and embedding_dim else None
         self.ngrams = NGramEmbedding(ngram_buckets, embedding_dim) if ngram_buckets and embedding_dim else None

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_models.checks import check_odd
+from lightning_models.modules.checks import check_odd
 
 
 class UpsampleConv2d(nn.Conv2d):

@@ -11,9 +11,9 @@ from datamodules.tensor_dataset import TensorLoader
 from lightning_models.callbacks.random_state import RandomState
 from lightning_models.gan import GAN
 from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
+from lightning_models.losses.objectives import LeastSquares, NonSaturating, Wasserstein
+from lightning_models.losses.regularizers import R1, GradientPenalty, WeightClipping
 from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
-from lightning_models.objectives import LeastSquares, NonSaturating, Wasserstein
-from lightning_models.regularizers import R1, GradientPenalty, WeightClipping
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`"),

@@ -12,9 +12,9 @@ from pytorch_lightning import Callback, Trainer
 import cli
 from datamodules.tensor_dataset import TensorLoader
 from lightning_models.image_classifier import ImageClassifier
+from lightning_models.losses.regularizers import l1_norm, l2_norm
+from lightning_models.modules.schedules import OneCycle
 from lightning_models.networks import CNNClassifier, MLPClassifier
-from lightning_models.regularizers import l1_norm, l2_norm
-from lightning_models.schedules import OneCycle
 
 pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
 

@@ -12,8 +12,8 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 
 from datamodules.text import Text
 from lightning_models.callbacks.random_state import RandomState
-from lightning_models.injection import default
 from lightning_models.language_model import CharLanguageModel
+from lightning_models.modules.injection import default
 from lightning_models.networks.char_rnn import CharRNN
 
 WORDS = ("stone", "notes", "onset", "tones", "seton")  # one set of letters: only what came before tells the next one
@@ -186,7 +186,7 @@ def test_gradients_are_clipped_by_their_norm_together():
 def test_float16_scales_the_loss_but_neither_norm_nor_clipping(tmp_path, written, fused):
     sgd = functools.partial(torch.optim.SGD, lr=1.0, fused=fused)
     sizes = {"hidden_dim": 8, "implementation": "scratch", "optimizer": sgd, "gradient_clip_norm": 1e-2}
-    constant = default("lightning_models.schedules.Constant")
+    constant = default("lightning_models.modules.schedules.Constant")
 
     def run(**options):
         data = Text(written, batch_size=4, chunk_length=16)

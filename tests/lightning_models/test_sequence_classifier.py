@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from pytorch_lightning import Callback, Trainer
 
-from datamodules.names import Names
-from datamodules.palindromes import Palindromes
+from datamodules.sequences.names import Names
+from datamodules.sequences.palindromes import Palindromes
 from lightning_models.sequence_classifier import SequenceClassifier, class_weights
 
 LETTERS = ["<unknown>", *"abcdefgh"]

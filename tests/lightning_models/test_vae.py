@@ -6,7 +6,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 
 from datamodules.tensor_dataset import TensorLoader
-from lightning_models.likelihoods import Bernoulli, BinarizedBernoulli, Gaussian
+from lightning_models.losses.likelihoods import Bernoulli, BinarizedBernoulli, Gaussian
 from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from lightning_models.vae import VAE
 

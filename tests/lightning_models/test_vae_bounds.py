@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import distributions
 
-from lightning_models.likelihoods import BinarizedBernoulli, Gaussian
+from lightning_models.losses.likelihoods import BinarizedBernoulli, Gaussian
 from lightning_models.metrics.active_units import ActiveUnits
 from lightning_models.networks import MLPDiscriminator, MLPGenerator
 from lightning_models.vae import VAE, kl_to_standard_normal

@@ -10,10 +10,10 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 
 import cli
 from datamodules.tensor_dataset import TensorLoader
-from lightning_models.alarm_rules import Observation, StoppedByAlarmError
+from lightning_models.callbacks.alarm_rules import Observation, StoppedByAlarmError
 from lightning_models.callbacks.alarms import Alarms, diversity, nearest, not_finite, ratio
 from lightning_models.gan_variants import LSGAN
-from lightning_models.injection import default
+from lightning_models.modules.injection import default
 
 GAN = [
     *(

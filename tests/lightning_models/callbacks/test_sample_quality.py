@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import cli
+from lightning_models.feature_extractors.classifier import find_judge, judge_path, load_classifier, publish, sha256
 from lightning_models.gan import GAN
-from lightning_models.metrics.judges import find_judge, judge_path, load_classifier, publish, sha256
 
 SMALL = [
     *("--model.latent_dim", "4", "--model.generator.width", "8", "--model.discriminator.width", "8", "--quiet"),

@@ -9,7 +9,7 @@ from datamodules.tensor_dataset import TensorLoader
 from lightning_models.callbacks import vae_pictures
 from lightning_models.callbacks.vae_pictures import VAEPictures, between_images, encoded, manifold, traversals
 from lightning_models.gan import GAN
-from lightning_models.likelihoods import BinarizedBernoulli
+from lightning_models.losses.likelihoods import BinarizedBernoulli
 from lightning_models.networks import MLPDiscriminator, MLPGenerator
 from lightning_models.vae import VAE
 

@@ -1,0 +1,256 @@
+"""What all image data has in common: splits, classes, sizes, batches and the range of pixel values."""
+
+import functools
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+
+from datamodules.images.class_subset import chosen_classes
+from datamodules.tensor_dataset import Batch, TensorLoader
+from lab.errors import UserError
+
+LabelledImages = tuple[Tensor, Tensor]  # (images, channels, height, width) uint8 and (images,) int64
+
+Augmentation = Callable[[Batch, torch.Generator], Batch]
+
+VALUE_RANGES = ((-1.0, 1.0), (0.0, 1.0))
+
+
+class ImageDataModule(LightningDataModule, ABC):
+    """Images and their classes, read once into memory; batches of (images, labels).
+
+    A kind of images says what it is without reading any pixel (`native_shape`, `native_class_names`: the model is built
+    from them first) and reads its parts in `read_parts`.
+
+    After `setup`: `train_images`, `val_images` and `test_images`, uint8 of shape (images, *image_shape), and
+    `train_labels`, ..., int64 in 0..num_classes - 1. The model gets float32 images in `value_range`: 8 bits a pixel are
+    transferred and then scaled on the device.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 128,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        image_size: int | None = None,
+        classes: list[int | str] | None = None,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        with_replacement: bool = False,
+        horizontal_flip: bool = False,
+        random_shift: int = 0,
+        val_fraction: float = 0.1,
+        validate_on_test: bool = False,
+        split_seed: int = 0,
+        seed: int | None = None,
+    ) -> None:
+        """Keep and check the options; the data is read in `setup`.
+
+        Args:
+            batch_size: Images in a batch of each process.
+            value_range: Lowest and highest pixel value that the model sees: [-1.0, 1.0] or [0.0, 1.0].
+            image_size: Height and width in pixels that images are scaled to; by default their own.
+            classes: Numbers or names of the classes to keep, all by default; labels then count from 0 in this order.
+            shuffle: Take the training images in another order each epoch, otherwise in the stored one.
+            drop_last: Leave out the last training batch of an epoch if it is smaller than the others.
+            with_replacement: Draw training images independently of each other, so that an epoch repeats some.
+            horizontal_flip: Mirror each training image with probability one half.
+            random_shift: Move each training image by up to so many pixels in each direction; black moves in.
+            val_fraction: Part of the training images that is kept for validation, from 0 (none) to below 1.
+            validate_on_test: Train on all training images and validate on the test images, as report 5 does. Fine for
+                repeating its numbers; nothing may be chosen by them.
+            split_seed: Seed that decides which images are kept for validation.
+            seed: Seed of the order of batches; by default the one of seed_everything, else 0.
+
+        Raises:
+            ValueError: if an option is out of its range.
+        """
+        super().__init__()
+        if batch_size < 1:
+            raise UserError(f"batch_size is {batch_size}: use a whole number from 1 up")
+        if tuple(value_range) not in VALUE_RANGES:
+            raise UserError(f"value_range is {list(value_range)}: use [-1.0, 1.0] or [0.0, 1.0]")
+        if image_size is not None and image_size < 1:
+            raise UserError(f"image_size is {image_size}: use a whole number of pixels from 1 up")
+        check_fraction("val_fraction", val_fraction)
+        if random_shift < 0:
+            raise UserError(f"random_shift is {random_shift}: use a whole number of pixels from 0 (none) up")
+        self.batch_size = batch_size
+        self.value_range = (float(value_range[0]), float(value_range[1]))
+        self.image_size = image_size
+        self.classes = classes
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.with_replacement = with_replacement
+        self.horizontal_flip = horizontal_flip
+        self.random_shift = random_shift
+        self.val_fraction = val_fraction
+        self.validate_on_test = validate_on_test
+        self.split_seed = split_seed
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+
+    @property
+    @abstractmethod
+    def native_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images as they are."""
+
+    @property
+    @abstractmethod
+    def native_class_names(self) -> tuple[str, ...]:
+        """Names of all classes."""
+
+    @abstractmethod
+    def read_parts(self) -> dict[str, LabelledImages]:
+        """The images of "train", "test" and, where the source has such a part, "val", with all classes."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.native_shape
+        return (channels, self.image_size or height, self.image_size or width)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes that are kept."""
+        return len(self.class_names)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Name of each label."""
+        return [self.native_class_names[number] for number in self._class_numbers()]
+
+    def setup(self, stage: str) -> None:
+        """Read the data, once; without validation images, tell the Trainer not to validate while it trains."""
+        if not hasattr(self, "train_images"):
+            parts = {name: self._fitted(name, *part) for name, part in self.read_parts().items()}
+            if self.validate_on_test:
+                parts["val"] = parts["test"]
+            elif "val" not in parts:
+                parts["train"], parts["val"] = random_split(
+                    parts["train"], self.val_fraction, self.split_seed, "val_fraction"
+                )
+            self.train_images, self.train_labels = parts["train"]
+            self.val_images, self.val_labels = parts["val"]
+            self.test_images, self.test_labels = parts["test"]
+        if stage == "fit" and self.trainer is not None and len(self.val_images) == 0:
+            self.trainer.limit_val_batches = 0  # Lightning warns of an empty loader
+
+    def train_dataloader(self) -> TensorLoader:
+        """Batches of the training images."""
+        # overfit_batches must repeat the same batches; Lightning can turn the shuffling off in its own loaders only
+        overfits = getattr(self.trainer, "overfit_batches", 0) > 0
+        return TensorLoader(
+            (self.train_images, self.train_labels),
+            self.batch_size,
+            shuffle=self.shuffle and not overfits,
+            drop_last=self.drop_last,
+            with_replacement=self.with_replacement and not overfits,
+            seed=self.seed,
+            augment=self._augmentation(),
+        )
+
+    @property
+    def train_batch_sizes(self) -> list[int]:
+        """Images in each training batch of an epoch of this process; known after `setup`."""
+        return self.train_dataloader().batch_sizes
+
+    def val_dataloader(self) -> TensorLoader:
+        """Each validation image once."""
+        return self._evaluation_loader("validation", self.val_images, self.val_labels, "val_fraction")
+
+    def test_dataloader(self) -> TensorLoader:
+        """Each test image once."""
+        return self._evaluation_loader("test", self.test_images, self.test_labels, "test_fraction")
+
+    def predict_dataloader(self) -> TensorLoader:
+        """The test images."""
+        return self.test_dataloader()
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Scale the pixels 0..255 to `value_range`, exactly at both ends, in float32 on the device."""
+        images, *rest = batch
+        if images.dtype == torch.uint8:
+            low, high = self.value_range
+            images = images.float().div_(255 / (high - low)).add_(low)
+        return (images, *rest)
+
+    def _class_numbers(self) -> list[int]:
+        return chosen_classes(self.classes, self.native_class_names)
+
+    def _augmentation(self) -> Augmentation | None:
+        """What changes the training images, drawn anew for each."""
+        steps: list[Augmentation] = [flip_half_of_them] if self.horizontal_flip else []
+        if self.random_shift:
+            steps.append(functools.partial(shift_randomly, reach=self.random_shift))
+        if not steps:
+            return None
+        return lambda batch, generator: functools.reduce(lambda changed, step: step(changed, generator), steps, batch)
+
+    def _fitted(self, part: str, images: Tensor, labels: Tensor) -> LabelledImages:
+        """The chosen classes, at the chosen size."""
+        highest = len(self.native_class_names) - 1
+        outside = labels[(labels < 0) | (labels > highest)]
+        if len(outside):
+            raise UserError(
+                f"the {part} part of {type(self).__name__} holds the label {int(outside[0])} ({len(outside):,} such "
+                f"labels), but its classes are 0 to {highest}: correct the file of labels"
+            )
+        if self.classes is not None:
+            new_label = torch.full((len(self.native_class_names),), -1)
+            new_label[self._class_numbers()] = torch.arange(self.num_classes)
+            labels = new_label[labels]
+            images, labels = images[labels >= 0], labels[labels >= 0]
+        if images.shape[1:] != self.image_shape:
+            images = F.interpolate(images, size=self.image_shape[1:], mode="bilinear", antialias=True)
+        return images, labels
+
+    def _evaluation_loader(self, kind: str, images: Tensor, labels: Tensor, option: str) -> TensorLoader:
+        if len(images) == 0:
+            raise UserError(f"there are no {kind} images: keep some with --data.{option} 0.1")
+        return TensorLoader((images, labels), self.batch_size, exactly_once=True)
+
+
+def check_fraction(option: str, value: float) -> None:
+    """Raise ValueError unless `value` is from 0 to below 1."""
+    if not 0 <= value < 1:
+        raise UserError(f"{option} is {value}: use a number from 0 (none) to below 1")
+
+
+def random_split(
+    part: LabelledImages, fraction: float, seed: int, option: str
+) -> tuple[LabelledImages, LabelledImages]:
+    """What is left of `part` and the `fraction` of it that is kept apart, chosen by `seed`, both in their stored order.
+
+    Raises:
+        ValueError: if nothing is left; it names `option`.
+    """
+    images, labels = part
+    num_apart = round(fraction * len(images))
+    if num_apart == 0:
+        return part, (images[:0], labels[:0])
+    if num_apart == len(images):
+        raise UserError(f"{option} {fraction} of {num_apart} images leaves none to train on: use a smaller one")
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    apart, left = order[:num_apart].sort().values, order[num_apart:].sort().values
+    return (images[left], labels[left]), (images[apart], labels[apart])
+
+
+def shift_randomly(batch: Batch, generator: torch.Generator, reach: int) -> Batch:
+    """Move each image (batch, channels, height, width) by -reach to reach pixels down and right; zeros move in."""
+    images, *rest = batch
+    count, _, height, width = images.shape
+    windows = F.pad(images, [reach] * 4).unfold(2, height, 1).unfold(3, width, 1)  # every shift of every image
+    down, right = torch.randint(2 * reach + 1, (2, count), generator=generator)
+    return (windows[torch.arange(count), :, down, right], *rest)
+
+
+def flip_half_of_them(batch: Batch, generator: torch.Generator) -> Batch:
+    """Mirror each image (batch, channels, height, width) left to right with probability one half."""
+    images, *rest = batch
+    mirrored = torch.rand(len(images), generator=generator) < 0.5
+    return (torch.where(mirrored[:, None, None, None], images.flip(-1), images), *rest)

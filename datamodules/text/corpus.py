@@ -1,0 +1,87 @@
+"""Text files to learn a language from: finding and reading them."""
+
+import difflib
+import glob
+import os
+import unicodedata
+from pathlib import Path
+from typing import Literal
+
+from datamodules.data_root import data_root
+from datamodules.downloads import fetch_file
+from datamodules.text.gutenberg import without_gutenberg
+from datamodules.text_files import read_text
+from datamodules.vocabulary import fold_to_ascii
+from lab.errors import UserError, UserFileError
+
+Normalisation = Literal["none", "nfc", "ascii"]
+SOURCES = {  # of texts that can be fetched, by the path that they are asked for with
+    "tinyshakespeare/input.txt": "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+}
+
+
+def find_text_files(paths: list[str], root: str | None, download: bool = False) -> list[Path]:
+    """The files that `paths` name: files, folders (every .txt below them) and patterns such as `novels/*.txt`.
+
+    Each is looked for from the current folder and then from the data root; what several of them name is taken once.
+    With `download` one of the SOURCES that is in neither is fetched into the data root.
+
+    Raises:
+        FileNotFoundError: for a path that names nothing; it says what was looked at, and why it could not be fetched.
+    """
+    found: list[Path] = []
+    for path in paths:
+        found += _files_at(path, [Path(path).expanduser(), data_root(root) / path], SOURCES.get(path), download)
+    return list(dict.fromkeys(found))
+
+
+def _files_at(path: str, candidates: list[Path], source: str | None, download: bool) -> list[Path]:
+    for candidate in candidates:
+        if candidate.is_dir():
+            files = sorted(file for file in candidate.rglob("*.txt") if file.is_file())
+            if not files:
+                raise UserFileError(f"there is no .txt file in the folder {candidate.absolute()}")
+        elif candidate.exists():
+            files = [candidate]
+        else:
+            files = sorted(Path(name) for name in glob.glob(str(candidate), recursive=True) if Path(name).is_file())
+        if files:
+            return [Path(os.path.abspath(file)) for file in files]
+    looked_at = " and ".join(dict.fromkeys(str(candidate.absolute()) for candidate in candidates))
+    siblings = [name for candidate in candidates if candidate.parent.is_dir() for name in os.listdir(candidate.parent)]
+    nearest = difflib.get_close_matches(Path(path).name, siblings, n=1)
+    hint = f"did you mean '{nearest[0]}'?" if nearest else "put it there, or name others with --data.path"
+    if source is None:
+        raise UserFileError(f"there is no text at {looked_at}: {hint}")
+    reason = "--data.download is false"
+    if download:
+        try:
+            fetch_file(source, candidates[-1])
+        except OSError as error:
+            reason = str(error)
+        else:
+            return [candidates[-1].absolute()]
+    raise UserFileError(f"there is no text at {looked_at}, and it was not fetched from {source} ({reason}): {hint}")
+
+
+def read_book(path: Path, normalisation: Normalisation = "nfc") -> str:
+    r"""The text of a UTF-8 file, its lines ended by \n, without what Project Gutenberg puts around a book.
+
+    Raises:
+        ValueError: if the file is empty, is not UTF-8, or holds nothing but Project Gutenberg's own text.
+        OSError: if it cannot be read.
+    """
+    text = read_text(path)
+    if not text:
+        raise UserError(f"{path} is empty: there is nothing to learn from; leave it out of --data.path")
+    text = normalised(without_gutenberg(text), normalisation)
+    if not text.strip():
+        raise UserError(f"{path} holds no text but white space and licences: leave it out of --data.path")
+    return text
+
+
+def normalised(text: str, normalisation: Normalisation) -> str:
+    """`text` as it is ("none"), with composed characters ("nfc"), or in ASCII alone ("ascii", see fold_to_ascii)."""
+    if normalisation == "none":
+        return text
+    return fold_to_ascii(text) if normalisation == "ascii" else unicodedata.normalize("NFC", text)

@@ -1,0 +1,191 @@
+"""Text of any number of files, as one long vector of character indices."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pydoc_data.topics import topics
+from typing import Literal
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningDataModule
+from pytorch_lightning.utilities import rank_zero_warn
+from torch import Tensor
+
+from datamodules.images.datamodule import check_fraction
+from datamodules.text.batches import HeldOutText, TextBatch, TextChunks, TextStreams
+from datamodules.text.corpus import Normalisation, find_text_files, normalised, read_book
+from lab.errors import UserError
+
+Batches = Literal["streams", "chunks"]
+
+
+class Text(LightningDataModule):
+    """Characters of text files, or of the English that comes with Python: the help texts of its own language.
+
+    The last part of each file is held out. The vocabulary is every character of all files, held-out parts included, as
+    in char-rnn and nanoGPT: only then are nats a character comparable. It goes to the model and with it into every
+    checkpoint.
+
+    After `setup`: `train_tokens`, `val_tokens` and `test_tokens`, vectors of indices into `vocabulary`, uint8 where
+    that is enough. A batch is (inputs, targets, continues), see `text_batches`.
+    """
+
+    def __init__(
+        self,
+        path: str | list[str] | None = None,
+        root: str | None = None,
+        download: bool = True,
+        batches: Batches = "streams",
+        batch_size: int = 32,
+        chunk_length: int = 64,
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.0,
+        normalisation: Normalisation = "nfc",
+        vocabulary: list[str] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        """Keep and check the options; files are read when the vocabulary is asked for.
+
+        Args:
+            path: Text files, folders of .txt files, or patterns such as "novels/*.txt"; one or a list of them, looked
+                for here and then in the data root. By default the embedded English.
+            root: Folder of the data sets; by default $DATA_ROOT, else `data`.
+            download: Fetch tinyshakespeare (1 MB) if it is asked for and not there.
+            batches: "streams": contiguous, each batch goes on where the last one ended, for a state that is carried;
+                "chunks": from random places, each read with a fresh state.
+            batch_size: Streams or chunks in a batch of each process.
+            chunk_length: Characters of each of them in a batch: how far back gradients go.
+            val_fraction: Last part of each file that is kept for validation, from 0 (none) to below 1.
+            test_fraction: Part of each file behind that which is kept for testing; 0: `test` measures the validation
+                text, and says so.
+            normalisation: "nfc": an accent and its letter are one character; "ascii": everything in plain ASCII;
+                "none": as it is.
+            vocabulary: Characters in the order of their indices; by default those that occur, and with a checkpoint its
+                own.
+            seed: Of the places of random chunks; by default the one of seed_everything, else 0.
+
+        Raises:
+            ValueError: if an option is out of its range.
+        """
+        super().__init__()
+        for option, value in (("batch_size", batch_size), ("chunk_length", chunk_length)):
+            if value < 1:
+                raise UserError(f"{option} is {value}: use a whole number from 1 up")
+        check_fraction("val_fraction", val_fraction)
+        check_fraction("test_fraction", test_fraction)
+        if val_fraction + test_fraction >= 1:
+            raise UserError(f"val_fraction {val_fraction} and test_fraction {test_fraction} leave nothing to train on")
+        self.paths = [path] if isinstance(path, str) else path
+        self.root = root
+        self.download = download
+        self.batches = batches
+        self.batch_size = batch_size
+        self.chunk_length = chunk_length
+        self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
+        self.normalisation: Normalisation = normalisation
+        self.given_vocabulary = vocabulary
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+
+        self.streams: TextStreams | None = None
+        self.following = -1  # see TextStreams; from a checkpoint
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The text of each file.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if one is empty, or not UTF-8.
+        """
+        if self.paths is None:
+            return [normalised("\n".join(topics.values()), self.normalisation)]
+        files = find_text_files(self.paths, self.root, self.download)
+        return [read_book(file, self.normalisation) for file in files]
+
+    @cached_property
+    def vocabulary(self) -> list[str]:
+        """Every character that occurs, in the order of Unicode, unless another vocabulary was given.
+
+        Raises:
+            ValueError: if that one lacks a character.
+        """
+        occurring = set().union(*map(set, self.texts))
+        if self.given_vocabulary is None:
+            return sorted(occurring)
+        missing = "".join(sorted(occurring - set(self.given_vocabulary)))
+        if missing:
+            raise UserError(
+                f"the text holds {missing[:20]!r}, {len(missing)} of its characters in all, which the vocabulary of "
+                f"{len(self.given_vocabulary)} characters lacks: a checkpoint knows those of its own text alone; "
+                "use such a text, or try --data.normalisation ascii"
+            )
+        return list(self.given_vocabulary)
+
+    def setup(self, stage: str) -> None:
+        """Index the texts, once; without a validation text, tell the Trainer not to validate while it trains."""
+        if not hasattr(self, "train_tokens"):
+            self._split()
+        if stage == "fit" and self.trainer is not None and len(self.val_tokens) == 0:
+            self.trainer.limit_val_batches = 0  # Lightning warns of an empty loader
+        if stage == "test" and self.test_fraction == 0:
+            rank_zero_warn("no text is kept for testing (data.test_fraction 0): test measures the validation text")
+
+    def _split(self) -> None:
+        parts: tuple[list[Tensor], ...] = ([], [], [])
+        for text in self.texts:
+            tokens = encoded(text, self.vocabulary)
+            ends = [int(len(tokens) * (1 - self.val_fraction - self.test_fraction))]
+            ends += [int(len(tokens) * (1 - self.test_fraction)), len(tokens)]
+            for part, start, end in zip(parts, [0, *ends], ends, strict=False):
+                part.append(tokens[start:end])
+        self.train_tokens, self.val_tokens, self.test_tokens = map(torch.cat, parts)
+        # what comes right before the held-out part of the first file
+        self.val_context, self.test_context = parts[0][0], torch.cat([parts[0][0], parts[1][0]])
+
+    def train_dataloader(self) -> TextStreams | TextChunks:
+        """Batches of the training text."""
+        repeat = getattr(self.trainer, "overfit_batches", 0) > 0  # which asks for the same batches in every epoch
+        if self.batches == "streams":
+            self.streams = TextStreams(self.train_tokens, self.batch_size, self.chunk_length, repeat)
+            self.streams.following = self.following
+            return self.streams
+        return TextChunks(self.train_tokens, self.batch_size, self.chunk_length, self.seed, repeat)
+
+    def val_dataloader(self) -> HeldOutText:
+        """The whole validation text."""
+        if len(self.val_tokens) == 0:
+            raise UserError("there is no validation text: keep some with --data.val_fraction 0.1")
+        return HeldOutText(self.val_tokens, self.val_context)
+
+    def test_dataloader(self) -> HeldOutText:
+        """The whole test text."""
+        if self.test_fraction == 0:
+            return self.val_dataloader()
+        if len(self.test_tokens) == 0:
+            raise UserError(f"data.test_fraction {self.test_fraction} of so short a text is nothing: use a larger one")
+        return HeldOutText(self.test_tokens, self.test_context)
+
+    def state_dict(self) -> dict[str, int]:
+        """Which batch continues the last one; Lightning restores a loader's state in the middle of an epoch alone."""
+        return {} if self.streams is None else {"following": self.streams.following}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """See state_dict."""
+        self.following = state_dict.get("following", -1)
+
+    def on_after_batch_transfer(self, batch: TextBatch, dataloader_idx: int) -> TextBatch:
+        """Indices as PyTorch's embedding wants them; 8 bits a character are transferred."""
+        inputs, targets, continues = batch
+        return inputs.long(), targets.long(), continues
+
+
+def encoded(text: str, vocabulary: Sequence[str]) -> Tensor:
+    """Indices of the characters of `text` in `vocabulary`, (characters,), in the smallest type with room for them."""
+    points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    table = np.zeros(max(map(ord, vocabulary)) + 1, dtype=np.int64)
+    table[[ord(character) for character in vocabulary]] = np.arange(len(vocabulary))
+    size = len(vocabulary)
+    dtype = torch.uint8 if size <= 256 else torch.int16 if size <= 32768 else torch.int32
+    return torch.from_numpy(table[points]).to(dtype)

@@ -1,0 +1,1 @@
+"""What surrounds models and data: commands, training runs, studies, report pages."""

@@ -1,0 +1,21 @@
+"""Where classes of earlier versions are now: checkpoints, configs and study folders that name them still open.
+
+One table. `tests/lab/compat/test_moved.py` walks it. Imports nothing, so that everything may use it.
+"""
+
+MOVED_MODULES = {  # a class keeps its name and is found in the module on the right
+    "datamodules.names": "datamodules.sequences",
+    "datamodules.palindromes": "datamodules.sequences",
+    "datamodules.stacked_mnist": "datamodules.images",
+    "lightning_models.likelihoods": "lightning_models.losses",
+    "lightning_models.objectives": "lightning_models.losses",
+    "lightning_models.regularizers": "lightning_models.losses",
+    "lightning_models.schedules": "lightning_models.modules.schedules",
+    "lightning_models.alarm_rules": "lightning_models.callbacks.alarm_rules",
+}
+
+
+def current_path(class_path: str) -> str:
+    """`class_path` as it is today: "lightning_models.losses.Hinge" for "lightning_models.objectives.Hinge"."""
+    module, _, name = class_path.rpartition(".")
+    return f"{MOVED_MODULES[module]}.{name}" if module in MOVED_MODULES else class_path

@@ -1,0 +1,202 @@
+"""Starting a study: check it, settle its folder, begin the workers, say what came out."""
+
+import csv
+import multiprocessing
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.errors import TERMINATED
+from lab.studies import engine
+from lab.studies.queue import put_back_lost, retry_failed
+from lab.studies.storage import open_storage, without_password
+from lab.studies.study_file import Study, describe
+
+MOST_CHECKED = 200  # settings whose model is made before anything runs; of a larger study the first ones
+
+
+def prepare(study: Study, study_dir: Path, command: str) -> None:
+    """Make the study's folder, or find that it belongs to this study.
+
+    Raises:
+        ValueError: if it belongs to another one, or holds other files.
+    """
+    path = study_dir / "study.yaml"
+    if study_dir.exists() and not study_dir.is_dir():
+        raise ValueError(f"--study_dir {study_dir} is a file: give a folder that does not exist yet")
+    if path.is_file():
+        there = yaml.safe_load(path.read_text())
+        ours = study.as_dict()
+        differing = [key for key in ours if there.get(key) != ours[key]]
+        if differing:
+            raise ValueError(
+                f"{study_dir} holds another study, {there.get('title')!r} ({', '.join(differing)} differ): "
+                "choose another --study_dir"
+            )
+        return
+    if study_dir.is_dir() and any(study_dir.iterdir()):
+        raise ValueError(
+            f"--study_dir {study_dir} holds other files: give a folder that is empty or does not exist yet"
+        )
+    study_dir.mkdir(parents=True, exist_ok=True)
+    packages = ("torch", "pytorch-lightning", "optuna")
+    kept = {
+        **study.as_dict(),
+        "command": without_password(command),
+        "versions": {name: version(name) for name in packages},
+    }
+    part = path.with_name(f".study-{os.getpid()}.part")
+    part.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
+    part.replace(path)
+
+
+def check_options(study: Study) -> None:
+    """Make the model of each setting once: what is wrong with an option is said before anything runs.
+
+    A trial of several devices is refused: Lightning would start this command again for each further one.
+    """
+    from lab.errors import UserError
+    from lab.training.outcome import user_mistake
+    from lab.training.plan import Plan
+
+    settings = study.settings[:MOST_CHECKED] or [corner(study, end) for end in ("low", "high")]
+    for setting in settings:
+        try:
+            plan = Plan(study.arguments(setting, study.seeds[0]))
+            if setting == settings[0] and (reason := plan.why_unmeasured(study.record[0])):
+                raise UserError(f"it compares {study.record[0]}, but no fit would log it: {reason}")
+            trainer = plan.options.trainer
+            for name in ("devices", "num_nodes"):
+                if str(trainer[name]) != "1":
+                    raise UserError(f"trainer.{name} is {trainer[name]}: a trial runs on one device; take more workers")
+        except (UserError, ValueError) as error:
+            mistake = user_mistake(error) or error  # without what jsonargparse writes around it
+            tried = describe(setting) or "its base"
+            raise ValueError(f"the study {study.name} cannot try {tried}: {mistake}") from error
+
+
+def corner(study: Study, end: str) -> dict[str, Any]:
+    """The lowest or the highest values of a search."""
+    last = 0 if end == "low" else -1
+    return {
+        name: values["choices"][last] if "choices" in values else values[end] for name, values in study.space.items()
+    }
+
+
+def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, retry: bool) -> int:
+    """Run what is missing; the exit status: 0 if every trial is complete or was pruned."""
+    books = engine.open_books(study, study_dir, open_storage(storage, study_dir))
+    if retry:
+        retry_failed(books)
+    engine.write_results(study, study_dir, books)
+    if workers == 1:
+        engine.work(study, study_dir, storage)
+    else:
+        in_processes(study, study_dir, workers, storage)
+        while put_back_lost(books):  # of workers that were killed after the others had ended
+            in_processes(study, study_dir, workers, storage)
+    rows = engine.write_results(study, study_dir, books)
+    states = {state: sum(row["state"] == state for row in rows) for state in engine.STATES.values()}
+    told = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    print(f"study        {study_dir} ({told})\nresults      {study_dir / 'results.csv'}")
+    print(f"Try next:\n  python cli.py report {shlex.quote(str(study_dir))}")
+    if states["waiting"]:
+        print("a worker was stopped or lost: the same command again runs what is missing", file=sys.stderr)
+    if states["failed"]:
+        print("failed trials have their error in results.csv; --retry_failed runs them again", file=sys.stderr)
+    return 1 if states["waiting"] or states["failed"] else 0
+
+
+def in_processes(study: Study, study_dir: Path, workers: int, storage: str | None) -> None:
+    """`workers` processes with equal shares of the cores and one GPU each, where there are any."""
+    cores = max(1, (os.cpu_count() or 1) // workers)
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = before or str(cores)  # read when torch is imported, in the new process
+    spawn = multiprocessing.get_context("spawn")  # a fork would share CUDA and locks
+    gpus = visible_gpus()
+    started = []
+    before_term = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # ends the workers, too, as below
+    try:
+        for index in range(workers):
+            gpu = gpus[index % len(gpus)] if gpus else None
+            started.append(spawn.Process(target=worker, args=(study, study_dir, storage, gpu)))
+            started[-1].start()
+        for process in started:
+            process.join()
+    finally:
+        for process in started:
+            process.terminate()  # runs keep a checkpoint and are taken up again by the next start
+        for process in started:
+            process.join()
+        signal.signal(signal.SIGTERM, before_term)
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+
+
+def worker(study: Study, study_dir: Path, storage: str | None, gpu: str | None) -> None:
+    """What each process does."""
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch is imported
+    from lab.training.outcome import explained
+
+    with explained():
+        engine.work(study, study_dir, storage)
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs of this machine that the process may use, found without importing torch."""
+    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [gpu for gpu in chosen.split(",") if gpu.strip()]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return [str(index) for index, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU ")]
+
+
+def dry_run(study: Study, study_dir: Path) -> None:
+    """List the trials, their parameters and about how long they take."""
+    from lab.training.plan import Plan, seconds_of
+
+    measured = mean_seconds(study_dir)
+    if study.kind == "search":
+        print(f"{study.trials} trials drawn by {study.sampler} from {', '.join(study.options)}")
+        each = measured or seconds_of(study.arguments(corner(study, "low"), study.seeds[0]))
+    else:
+        for number, (setting, seed) in enumerate(study.planned):
+            parameters = Plan(study.arguments(setting, seed)).parameters
+            print(f"{number:04}  {parameters:>12,} parameters  {describe(setting)} seed={seed}")
+        each = measured or seconds_of(study.arguments(*study.planned[0]))
+    source = (
+        f"the mean of those that {study_dir / 'results.csv'} has as complete"
+        if measured
+        else "from a few timed batches of the first setting, validation and pictures not counted"
+    )
+    print(
+        f"{study.num_trials} trials, about {duration(each)} each and {duration(each * study.num_trials)} in all with "
+        f"one worker: {source}"
+    )
+
+
+def mean_seconds(study_dir: Path) -> float | None:
+    """Of the complete trials that the folder knows of, if there are any."""
+    path = study_dir / "results.csv"
+    if not path.is_file():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file) if row["state"] == "complete"]
+    return sum(seconds) / len(seconds) if seconds else None
+
+
+def duration(seconds: float) -> str:
+    """For people."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

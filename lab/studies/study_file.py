@@ -1,0 +1,232 @@
+"""What a study is: a question, a base config, and the settings that are tried, read from ten lines of YAML."""
+
+import difflib
+import itertools
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from lab.studies.checks import (
+    SEARCH_KEYS,
+    check_choices,
+    check_labels,
+    check_own_options,
+    check_plot,
+    check_space,
+    unknown,
+)
+from lightning_models.metrics.directions import Direction, direction_of
+
+KEYS = (
+    *("title", "question", "caption", "base", "overrides", "grid", "list", "search", "sampler", "trials", "pruner"),
+    *("labels", "seeds", "record", "direction", "plot", "quick"),
+)
+KINDS = ("grid", "list", "search")
+QUICK_KEYS = ("overrides", "grid", "list", "labels", "search", "trials", "seeds")
+LARGEST = 1000  # trials; more are hardly meant
+
+Setting = dict[str, Any]  # option -> value, by its name on the command line without the two dashes
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as it is run: at its full or at its quick size.
+
+    Args:
+        name: of its file, with the folder below `configs/studies` if it lies in one: `report5/width`.
+        title, question, caption: what its page says.
+        base: config that all trials start from.
+        overrides: options that all trials share.
+        kind: `grid` (every combination), `list` (settings given one by one) or `search` (drawn by a sampler).
+        space: option -> values for a grid and a list's settings; option -> range for a search.
+        labels: what the page calls the settings of a list, in their order; empty: by their options.
+        seeds: of every setting; a search takes the first.
+        record: metrics kept in results.csv; the first one is the objective.
+        plot: what the page draws: {x: option, y: metric, log_x: bool}.
+    """
+
+    name: str
+    title: str
+    base: str
+    kind: Literal["grid", "list", "search"]
+    space: Any
+    labels: tuple[str, ...] = ()
+    question: str = ""
+    caption: str = ""
+    overrides: Setting = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    record: tuple[str, ...] = ()
+    direction: Direction = "minimize"
+    sampler: Literal["random", "tpe"] = "tpe"
+    trials: int = 20
+    pruner: Literal["none", "median", "asha"] = "none"
+    plot: tuple[dict[str, Any], ...] = ()
+    quick: bool = False
+
+    @property
+    def settings(self) -> list[Setting]:
+        """What is tried, in order, without the seeds; nothing for a search, which decides as it goes."""
+        if self.kind == "grid":
+            return [dict(zip(self.space, values, strict=True)) for values in itertools.product(*self.space.values())]
+        return list(self.space) if self.kind == "list" else []
+
+    @property
+    def planned(self) -> list[tuple[Setting, int]]:
+        """Every setting with every seed: all seeds of a setting behind each other."""
+        return [(setting, seed) for setting in self.settings for seed in self.seeds]
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials there will be."""
+        if self.kind == "search":
+            return self.trials
+        settings = math.prod(map(len, self.space.values())) if self.kind == "grid" else len(self.space)
+        return settings * len(self.seeds)
+
+    @property
+    def options(self) -> list[str]:
+        """The options that are varied."""
+        if self.kind == "list":
+            return list(dict.fromkeys(option for setting in self.space for option in setting))
+        return list(self.space)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What study.yaml in the study's folder says, for its page and for the next start."""
+        kept = {
+            **{"title": self.title, "question": self.question, "caption": self.caption, "base": self.base},
+            **{"overrides": self.overrides, self.kind: self.space, "seeds": list(self.seeds)},
+            **{"record": list(self.record), "direction": self.direction, "plot": list(self.plot), "quick": self.quick},
+        }
+        if self.labels:
+            kept["labels"] = list(self.labels)
+        if self.kind == "search":
+            kept |= {"sampler": self.sampler, "trials": self.trials}
+        return {**kept, "pruner": self.pruner}
+
+    def arguments(self, setting: Setting, seed: int) -> list[str]:
+        """The command line of a trial, behind `fit`."""
+        options = {**self.overrides, **setting}
+        return [
+            "--trainer.devices=1",  # a worker takes one GPU; `start.check_options` refuses a config that wants more
+            "-c",
+            self.base,
+            *(as_argument(name, value) for name, value in options.items()),
+            f"--seed_everything={seed}",
+        ]
+
+
+def as_argument(option: str, value: Any) -> str:
+    """`--option=value`, with lists and dicts as the parser reads them."""
+    return f"--{option}={value if isinstance(value, str) else json.dumps(value)}"
+
+
+def describe(setting: Setting) -> str:
+    """A setting in a few words: `latent_dim=50 lr=0.001`, one of which may stand for both networks."""
+    return " ".join(dict.fromkeys(f"{option.rpartition('.')[2]}={value}" for option, value in setting.items()))
+
+
+def name_of(path: Path) -> str:
+    """`report5/width` for configs/studies/report5/width.yaml, else the file's own name: two reports share some."""
+    folders = path.absolute().parent.parts
+    for last in range(len(folders) - 1, 0, -1):
+        if folders[last - 1 : last + 1] == ("configs", "studies"):
+            return "/".join([*folders[last + 1 :], path.stem])
+    return path.stem
+
+
+def read_study(path: Path, quick: bool = False) -> Study:
+    """The study in a YAML file, at its full or at its quick size.
+
+    Raises:
+        ValueError, OSError: for a file that is no study; the message says what is wrong and what would be right.
+    """
+    if not path.is_file():
+        others = sorted(str(other) for other in Path("configs/studies").rglob("*.yaml"))
+        nearest = difflib.get_close_matches(str(path), others, n=3)
+        hint = f"did you mean {', '.join(nearest)}?" if nearest else "give a file such as those below configs/studies/"
+        raise FileNotFoundError(f"there is no study {path}: {hint}")
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(given, dict):
+        raise ValueError(f"{path} holds no study: expected keys such as base, grid, seeds and record")
+    unknown(path, given, KEYS, "key")
+    if quick:
+        if "quick" not in given:
+            raise ValueError(f"{path} has no quick size: add a key `quick`, or leave out --quick")
+        smaller = given["quick"] or {}
+        if not isinstance(smaller, dict):
+            raise ValueError(f"{path}: quick is {smaller!r}: give {', '.join(QUICK_KEYS)} of the quick size")
+        unknown(path, smaller, QUICK_KEYS, "key of quick")
+        given = {
+            **given,
+            **smaller,
+            "overrides": {**(given.get("overrides") or {}), **(smaller.get("overrides") or {})},
+        }
+        if "list" in smaller and "labels" not in smaller:
+            given.pop("labels", None)
+        for kind in KINDS:  # another kind of space replaces the full one
+            if any(other in smaller for other in KINDS) and kind not in smaller:
+                given.pop(kind, None)
+        if "search" not in given:  # these belong to the full size's search
+            given = {key: value for key, value in given.items() if key not in SEARCH_KEYS or key in smaller}
+    return checked(path, given, quick)
+
+
+def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
+    """The study that `given` describes."""
+    kinds = [kind for kind in KINDS if kind in given]
+    if len(kinds) != 1:
+        raise ValueError(f"{path} has {' and '.join(kinds) or 'none of ' + ', '.join(KINDS)}: give exactly one of them")
+    kind: Any = kinds[0]
+    for key in ("title", "base", "record"):
+        if not given.get(key):
+            raise ValueError(f"{path}: the key {key} is missing or empty")
+    for key in ("title", "base"):
+        if not isinstance(given[key], str):
+            raise ValueError(f"{path}: {key} is {given[key]!r}: give a text")
+    if not Path(given["base"]).is_file():
+        raise FileNotFoundError(f"{path}: there is no config {given['base']}: start in the project's folder")
+    space = given[kind]
+    check_space(path, kind, space)
+    known: dict[str, Any] = {
+        key: given[key] for key in ("question", "caption", "direction", "sampler", "trials", "pruner") if key in given
+    }
+    check_choices(path, kind, known)
+    labels = given.get("labels") or []
+    check_labels(path, kind, space, labels)
+    seeds = given.get("seeds", [0])
+    if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
+        raise ValueError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
+    record = [given["record"]] if isinstance(given["record"], str) else given["record"]
+    if not isinstance(record, list) or not all(isinstance(name, str) for name in record):
+        raise ValueError(f"{path}: record is {record!r}: give a list of metrics, such as [val/accuracy, val/loss]")
+    overrides = given.get("overrides") or {}
+    if not isinstance(overrides, dict):
+        raise ValueError(f"{path}: overrides is {overrides!r}: give options, such as data.batch_size: 64")
+    check_own_options(path, [overrides, *(space if kind == "list" else [space])])
+    if "direction" not in known:
+        if (better := direction_of(record[0])) is None:
+            raise ValueError(f"{path}: is less or more {record[0]} better? Give direction: minimize or maximize")
+        known["direction"] = better
+    study = Study(
+        name=name_of(path),
+        title=given["title"],
+        base=given["base"],
+        kind=kind,
+        space=space,
+        labels=tuple(map(str, labels)),
+        overrides=overrides,
+        seeds=tuple(seeds),
+        record=tuple(record),
+        plot=tuple(given.get("plot") or ()),
+        quick=quick,
+        **known,
+    )
+    check_plot(path, study.plot, study.options, study.record)
+    return study

@@ -1,0 +1,111 @@
+"""One trial of a study: a normal run, in a process that may have run others before."""
+
+import contextlib
+import glob
+import json
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from optuna import TrialPruned
+
+from lab.studies.study_file import Setting, Study, describe
+from lab.training.stops import STATUSES
+
+
+class MissingMetricError(ValueError):
+    """A run did not log what the study records."""
+
+
+def run_dir_of(study_dir: Path, number: int, setting: Setting, seed: int, retried: bool = False) -> Path:
+    """`trials/0007-latent_dim=50-seed=1`; an attempt that cannot go on with the one before gets a folder of its own.
+
+    It goes on with a run that has a checkpoint, and with one that has ended, unless the trial failed and is `retried`.
+    """
+    words = re.sub(r"[^\w.=+-]+", "-", describe(setting)).strip("-")[:80]
+    path = study_dir / "trials" / f"{number:04}-{words}-seed={seed}"
+    attempt, last, candidate = 1, None, path
+    while candidate.exists():
+        attempt, last = attempt + 1, candidate
+        candidate = path.with_name(f"{path.name}-attempt{attempt}")
+    goes_on = last is not None and (can_resume(last) or (has_ended(last) and not retried))
+    return last if last is not None and goes_on else candidate
+
+
+def can_resume(run_dir: Path) -> bool:
+    """Whether a killed run left something to go on from."""
+    return (run_dir / "checkpoints" / "last.ckpt").is_file() and not has_ended(run_dir)
+
+
+def has_ended(run_dir: Path) -> bool:
+    """Whether a run got to its end."""
+    return (run_dir / "summary.json").exists()
+
+
+def checkpointed_at(run_dir: Path) -> int | None:
+    """When the run's last checkpoint was written, in ns; None if it has none."""
+    path = run_dir / "checkpoints" / "last.ckpt"
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def run_trial(study: Study, run_dir: Path, setting: Setting, seed: int, callbacks: list[Any]) -> dict[str, Any]:
+    """Train, and return what came out: recorded metrics, parameters, seconds, alarms.
+
+    Raises:
+        MissingMetricError: if the objective was not logged.
+        TrialPruned: if an alarm stopped the run.
+        SystemExit: if the process was told to stop.
+    """
+    if has_ended(run_dir):  # its process was stopped before that was booked
+        return results(study, last_restart(run_dir))
+    from lab.training.running import run_trainer  # torch and Lightning take six seconds, once in a process
+    from lightning_models.callbacks.alarm_rules import StoppedByAlarmError
+
+    arguments = [*study.arguments(setting, seed), "--run_dir", str(run_dir), "--quiet"]
+    arguments += ["--wandb.group", study.name, "--wandb.name", run_dir.name]
+    if can_resume(run_dir):
+        arguments += ["--ckpt_path", str(run_dir / "checkpoints" / "last.ckpt")]
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        try:
+            run_trainer("fit", arguments, callbacks)
+        except StoppedByAlarmError as alarm:
+            raise TrialPruned(str(alarm)) from alarm
+        except SystemExit as end:
+            if end.code in STATUSES:
+                raise
+            raise RuntimeError(f"the run ended its process with status {end.code}") from end
+    return results(study, last_restart(run_dir))
+
+
+def last_restart(run_dir: Path) -> Path:
+    """The folder of the run that came to its end: with `alarms.on_alarm: restart` it may lie beside the first one."""
+    restarts = run_dir.parent.glob(f"{glob.escape(run_dir.name)}-restart*/summary.json")
+    return max((path.parent for path in restarts), key=lambda folder: folder.name, default=run_dir)
+
+
+def results(study: Study, run_dir: Path) -> dict[str, Any]:
+    """What the run's summary.json and alarms.json say."""
+    summary = json.loads((run_dir / "summary.json").read_text())
+    metrics = summary["metrics"]
+    found = {name: metrics[name] for name in study.record if math.isfinite(metrics.get(name, math.nan))}
+    if study.record[0] not in found:
+        named = ", ".join(sorted(metrics))
+        raise MissingMetricError(
+            f"the run logged no finite {study.record[0]}, which the study compares; it has {named}"
+        )
+    return {
+        "run_dir": f"{run_dir.parent.name}/{run_dir.name}",
+        "metrics": found,
+        "parameters": sum(summary["parameters"].values()),
+        "seconds": summary["seconds"],
+        "alarms": alarms_of(run_dir),
+    }
+
+
+def alarms_of(run_dir: Path, ringing: bool = False) -> str:
+    """The names of the alarms that the run's alarms.json holds, or of those that have not ended, `;` between them."""
+    path = run_dir / "alarms.json"
+    raised = json.loads(path.read_text()) if path.is_file() else []
+    return ";".join(dict.fromkeys(alarm["name"] for alarm in raised if not ringing or alarm["ended"] is None))

@@ -1,0 +1,63 @@
+"""What a user may do with a run that has just ended."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningModule, Trainer
+
+from lightning_models.language_model import CharLanguageModel
+from lightning_models.modules.image_generator import ImageGenerator
+
+
+def next_steps(config: Path, trainer: Trainer, model: LightningModule, options: Any) -> list[str]:
+    """Commands for the last checkpoint, a line each; none if there is no checkpoint."""
+    last = config.parent / "checkpoints" / "last.ckpt"
+    if not last.exists():
+        return []
+    run = ["-c", str(config), "--ckpt_path", str(last)]
+    return [
+        "Try next:",
+        *(f"  {command_line(*command)}" for command in generation_commands(model, last)),
+        f"  {command_line('validate' if trainer.limit_val_batches else 'test', *run)}",
+        f"  {command_line('fit', *run, *longer(trainer, options))}    (go on)",
+    ]
+
+
+def how_to_go_on(config: Path) -> str:
+    """What to do with a run of that config that was stopped before its end."""
+    last = config.parent / "checkpoints" / "last.ckpt"
+    if not last.exists():
+        return "there is no checkpoint yet to go on from"
+    resume = command_line("fit", "-c", str(config), "--ckpt_path", str(last))
+    return f"this goes on from its last checkpoint:\n  {resume}"
+
+
+def command_line(*words: str) -> str:
+    """A command of this project as a shell takes it, whatever characters a folder's name has."""
+    return f"python cli.py {shlex.join(words)}"
+
+
+def longer(trainer: Trainer, options: Any) -> list[str]:
+    """Options that double each limit of the run, so that a resumed one has something left to do."""
+    given, doubled = options.trainer, []
+    if given.max_steps != -1:
+        doubled += ["--trainer.max_steps", str(2 * given.max_steps)]
+    if given.max_time is not None:
+        doubled += ["--trainer.max_time", "null"]
+    if given.max_epochs not in (None, -1) or not doubled or doubled[-1] == "null":
+        doubled += ["--trainer.max_epochs", str(2 * max(1, trainer.current_epoch))]
+    return doubled
+
+
+def generation_commands(model: LightningModule, checkpoint: Path) -> list[list[str]]:
+    """What can be generated from a checkpoint of `model`."""
+    if isinstance(model, CharLanguageModel):
+        options = ["--length", "1000", "--temperature", "0.8", "--seed", "1"]
+        return [["sample", "--ckpt_path", str(checkpoint), *options]]
+    if isinstance(model, ImageGenerator):
+        return [
+            ["sample", "--ckpt_path", str(checkpoint), "--count", "100", "--seed", "1", "--output", "grid.png"],
+            ["interpolate", "--ckpt_path", str(checkpoint), "--seed", "1", "--output", "strip.png"],
+        ]
+    return []

@@ -1,0 +1,118 @@
+"""What a run would be, without running it: whether its options are right, its parameters, its time."""
+
+import contextlib
+import math
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import Timer
+
+from lab.compat.class_changes import keep_only_what_was_set
+from lab.training.cli import ProjectCLI, give_an_end
+from lab.training.quiet import quieten_libraries
+from lab.training.running import run_trainer
+from lightning_models.feature_extractors.choice import choose_network
+from lightning_models.metrics.report import MEASURES
+from lightning_models.modules.image_generator import ImageGenerator
+
+TIMED_BATCHES = 20
+
+
+class BatchTimer(Callback):
+    """Mean time of a training batch; the first ones, in which memory is fetched, do not count."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.started = 0.0
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        """Start."""
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Stop."""
+        self.seconds.append(time.perf_counter() - self.started)
+
+    def seconds_a_batch(self) -> float:
+        """The mean."""
+        counted = self.seconds[3:] or self.seconds
+        return sum(counted) / len(counted)
+
+
+class Plan(ProjectCLI):
+    """Makes data and model from the options of `fit` and stops there; nothing is written."""
+
+    def __init__(self, options: list[str]) -> None:
+        quieten_libraries()
+        keep_only_what_was_set()
+        super().__init__(["fit", *options])
+
+    def before_instantiate_classes(self) -> None:
+        """No folder is looked for."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """One that keeps nothing."""
+        return Trainer(
+            logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu", devices=1
+        )
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Nothing."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of all parameters of the model."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    def why_unmeasured(self, metric: str) -> str:
+        """Why a fit would not log `metric`, one of the measures of samples; empty if it would, or if it is none.
+
+        Raises:
+            ValueError: if a network was asked for that is missing or does not fit the images.
+        """
+        if not isinstance(self.model, ImageGenerator) or metric.removeprefix("val/") not in MEASURES:
+            return ""
+        quality = self.options.quality
+        if quality.every_n_epochs == 0:
+            return "quality.every_n_epochs is 0"
+        channels, height, width = self.model.image_shape
+        network, notes = choose_network(quality.network, self.datamodule, (channels, height, width), during_fit=True)
+        if network is not None:
+            return ""
+        return notes[0].removeprefix("quality").strip() if notes else f"quality.network is {quality.network}"
+
+    def batches(self) -> float:
+        """Training batches of the whole run; infinitely many where only time ends it."""
+        self.datamodule.prepare_data()
+        self.datamodule.setup("fit")
+        trainer = self.options.trainer
+        give_an_end(trainer)
+        per_epoch = len(self.datamodule.train_dataloader())
+        limit = trainer.limit_train_batches
+        if limit is not None:  # a share, or a number of batches, which a config may have as 128.0
+            per_epoch = min(per_epoch, int(limit if isinstance(limit, int) or limit > 1 else limit * per_epoch))
+        epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
+        steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
+        return min(epochs * per_epoch, steps)
+
+    def seconds(self) -> float:
+        """After which the run is ended; infinitely many where there is no such limit."""
+        limit = Timer(self.options.trainer.max_time).time_remaining()
+        return math.inf if limit is None else limit
+
+
+def seconds_of(options: list[str]) -> float:
+    """About how long the run would take, from a few timed batches, in seconds; validation and pictures not counted."""
+    plan = Plan(options)
+    batches, end = plan.batches(), plan.seconds()
+    few = [f"--trainer.limit_train_batches={TIMED_BATCHES}", "--trainer.max_epochs=1", "--trainer.limit_val_batches=0"]
+    few += ["--trainer.log_every_n_steps=1"]
+    timer = BatchTimer()
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        kept = ["--quiet", "--wandb.mode=disabled", f"--run_dir={Path(folder) / 'run'}"]
+        run_trainer("fit", [*options, *few, *kept], [timer])
+    return min(timer.seconds_a_batch() * batches, end)

@@ -1,0 +1,1 @@
+"""Networks whose features say how alike images are."""

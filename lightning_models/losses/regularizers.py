@@ -1,0 +1,151 @@
+"""What is added to a loss, or done to the weights after an update."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrize import is_parametrized
+
+from lab.errors import UserError
+from lightning_models.modules.latent import draw_own_rows
+
+
+class Regularizer:
+    """The base regularizes nothing; a subclass overrides what it needs."""
+
+    def check(self, discriminator: nn.Module) -> None:
+        """Raise ValueError if this regularizer is wrong for this discriminator; called once, before training."""
+
+    def penalty(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor | None:
+        """What is added to D's loss, a scalar >= 0, or None; images are (batch, channels, height, width)."""
+        return None
+
+    def after_update(self, discriminator: nn.Module) -> None:
+        """Called after each update of D's weights."""
+
+
+class WeightClipping(Regularizer):
+    """Keep each of the critic's parameters in [-clip_value, clip_value] (Arjovsky et al. 2017, algorithm 1).
+
+    Algorithm 1 clips all of w, and the authors' code all parameters: BatchNorm's gains too, which fall from 1 to
+    `clip_value` with the first update.
+    """
+
+    def __init__(self, clip_value: float = 0.01) -> None:
+        """Store the bound.
+
+        Args:
+            clip_value: Largest absolute value of a parameter.
+        """
+        check_above_zero("clip_value", clip_value)
+        self.clip_value = clip_value
+
+    def check(self, discriminator: nn.Module) -> None:
+        """Refuse weights that are computed from the parameters, as spectral normalization does: they stay unclipped."""
+        for name, layer in discriminator.named_modules():
+            if is_parametrized(layer):
+                raise UserError(
+                    f"WeightClipping cannot bound the weight of {name} in the discriminator, which is computed from "
+                    "its parameter (spectral_norm): set model.discriminator.spectral_norm to false, or "
+                    "model.regularizer to null"
+                )
+
+    @torch.no_grad()
+    def after_update(self, discriminator: nn.Module) -> None:
+        """Clip all parameters in place, all at once."""
+        parameters: list[Tensor] = list(discriminator.parameters())
+        torch._foreach_clamp_min_(parameters, -self.clip_value)
+        torch._foreach_clamp_max_(parameters, self.clip_value)
+
+
+class GradientPenalty(Regularizer):
+    """WGAN-GP (Gulrajani et al. 2017, algorithm 1): weight * E (||grad f(x)|| - 1)^2 between real and fake images.
+
+    Two-sided: a slope below 1 costs as much as one above.
+    """
+
+    def __init__(self, weight: float = 10.0) -> None:
+        """Store the weight.
+
+        Args:
+            weight: The paper's lambda.
+        """
+        check_above_zero("weight", weight)
+        self.weight = weight
+
+    def check(self, discriminator: nn.Module) -> None:
+        """Refuse BatchNorm."""
+        refuse_batch_norm(self, discriminator)
+
+    def penalty(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """The penalty at one random point on the line between each real image and its fake one."""
+        share = draw_own_rows(lambda rows: torch.rand(rows, 1, 1, 1, dtype=real.dtype, device=real.device), len(real))
+        between = torch.lerp(fake.to(real.dtype), real, share)  # one share for all of an image
+        slopes: Tensor = torch.linalg.vector_norm(input_gradients(discriminator, between), dim=1)  # (batch,)
+        return self.weight * (slopes - 1).square().mean()
+
+
+class R1(Regularizer):
+    """Gradient penalty on real images only (Mescheder et al. 2018, eq. 9): weight / 2 * E ||grad D(x)||^2."""
+
+    def __init__(self, weight: float = 10.0) -> None:
+        """Store the weight.
+
+        Args:
+            weight: The paper's gamma.
+        """
+        check_above_zero("weight", weight)
+        self.weight = weight
+
+    def check(self, discriminator: nn.Module) -> None:
+        """Refuse BatchNorm."""
+        refuse_batch_norm(self, discriminator)
+
+    def penalty(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """The penalty at the real images; `fake` is not used."""
+        return 0.5 * self.weight * input_gradients(discriminator, real).square().sum(dim=1).mean()
+
+
+def input_gradients(discriminator: nn.Module, images: Tensor) -> Tensor:
+    """Gradient of each image's logit by its own pixels: (batch, channels * height * width), float32, differentiable."""
+    images = images.detach().requires_grad_()
+    device = images.device.type
+    # The gradient scaler scales the loss, but not this gradient inside it, which would underflow in float16.
+    autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) != torch.float16
+    # A compiled discriminator runs as it was written: torch.compile cannot differentiate a gradient once more.
+    with torch.compiler.set_stance("force_eager"), torch.autocast(device, enabled=autocast):
+        logits = discriminator(images)
+        # No logit depends on another image, so each row of the sum's gradient is one image's own.
+        (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradients.float().flatten(start_dim=1)  # the norm is taken over all of an image, not per channel
+
+
+def refuse_batch_norm(regularizer: Regularizer, discriminator: nn.Module) -> None:
+    """Raise ValueError if the discriminator has a BatchNorm layer."""
+    for name, layer in discriminator.named_modules():
+        if isinstance(layer, _BatchNorm):
+            raise UserError(
+                f"{type(regularizer).__name__} cannot be used with BatchNorm in the discriminator ({name}), which "
+                "couples the images of a batch, so that the gradient is not one image's own: "
+                "use normalization none, layer or instance"
+            )
+
+
+def check_above_zero(option: str, value: float) -> None:
+    """Raise ValueError unless `value` is above 0."""
+    if not value > 0:
+        raise UserError(f"{option} is {value}: use a value above 0, or no regularizer")
+
+
+def kernels(network: nn.Module) -> list[Tensor]:
+    """The weights of all linear and convolutional layers; biases and normalizations are none."""
+    return [layer.weight for layer in network.modules() if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd)]
+
+
+def l1_norm(network: nn.Module) -> Tensor:
+    """Sum of the absolute values of all kernels, a scalar."""
+    return torch.stack([kernel.abs().sum() for kernel in kernels(network)]).sum()
+
+
+def l2_norm(network: nn.Module) -> Tensor:
+    """Sum of the squares of all kernels, a scalar; Keras' `l2(weight)` is `weight` times this (report 5)."""
+    return torch.stack([kernel.square().sum() for kernel in kernels(network)]).sum()

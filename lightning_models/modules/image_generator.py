@@ -1,0 +1,35 @@
+"""What every model that makes images offers: the same `sample` and `interpolate` for a GAN and a VAE."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from lightning_models.modules.latent import InterpolationMode, interpolate
+
+
+class ImageGenerator(ABC):
+    """Turns latent vectors into images; mixed into a LightningModule."""
+
+    latent_dim: int
+    image_shape: tuple[int, int, int]
+
+    @abstractmethod
+    def draw_latent(self, count: int, generator: torch.Generator) -> Tensor:
+        """Latent vectors (count, latent_dim) from the model's prior, drawn on the CPU.
+
+        So a seed means the same pictures on every device.
+        """
+
+    @abstractmethod
+    def decode(self, latent: Tensor) -> Tensor:
+        """Images (batch, channels, height, width) in [0, 1] of `latent` (batch, latent_dim); no gradients."""
+
+    def sample(self, count: int, seed: int) -> Tensor:
+        """`count` images in [0, 1], on the CPU; the same ones for the same seed."""
+        return self.decode(self.draw_latent(count, torch.Generator().manual_seed(seed)))
+
+    def interpolation(self, steps: int, seed: int, mode: InterpolationMode = "spherical") -> Tensor:
+        """`steps` images in [0, 1] on the way between two latent vectors; the end points are exactly theirs."""
+        start, end = self.draw_latent(2, torch.Generator().manual_seed(seed))
+        return self.decode(interpolate(start, end, steps, mode))

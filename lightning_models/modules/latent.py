@@ -1,0 +1,120 @@
+"""Latent vectors: drawn for a batch, and the paths between two of them."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lab.errors import UserError
+from lightning_models.modules.checks import check_choice
+
+LatentDistribution = Literal["normal", "uniform", "normal_over_max"]
+InterpolationMode = Literal["linear", "spherical"]
+
+BATCH_OF_A_MAXIMUM = 128  # vectors that "normal_over_max" divides by one maximum outside of training: report 1's batch
+
+
+def sample_latent(
+    count: int,
+    latent_dim: int,
+    distribution: LatentDistribution,
+    device: torch.device | str,
+    generator: torch.Generator | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
+) -> Tensor:
+    """Draw latent vectors (count, latent_dim) on `device`; each process of a distributed run gets its own.
+
+    Args:
+        count: Vectors for this process.
+        latent_dim: Length of a vector.
+        distribution: "normal": N(0, 1). "uniform": U(-1, 1). "normal_over_max": N(0, 1) divided by the largest
+            value of the batch, as in report 1; its standard deviation is about 0.25 and varies with the batch.
+        device: Where the vectors are needed.
+        generator: Draws on its own device in place of the global state of `device`.
+        rank: This process, by default torch.distributed's.
+        world_size: Number of processes, by default torch.distributed's. With 1, all draw the same vectors.
+    """
+
+    def draw(rows: int) -> Tensor:
+        shape = (rows, latent_dim)
+        source = device if generator is None else generator.device
+        if distribution == "uniform":
+            return torch.rand(shape, generator=generator, device=source) * 2 - 1
+        normal = torch.randn(shape, generator=generator, device=source)
+        return normal / normal.max() if distribution == "normal_over_max" else normal
+
+    check_choice("latent distribution", distribution, LatentDistribution)
+    return draw_own_rows(draw, count, rank, world_size).to(device)
+
+
+def sample_latent_of_any_number(
+    count: int, latent_dim: int, distribution: LatentDistribution, generator: torch.Generator
+) -> Tensor:
+    """Latent vectors (count, latent_dim) of the scale of training however many they are; all processes draw the same.
+
+    The scale of "normal_over_max" depends on the vectors that share a maximum: 0.37 for two of 100 variables, 0.26 for
+    128. It is drawn in batches of BATCH_OF_A_MAXIMUM, of which the first `count` vectors are returned.
+    """
+    size = BATCH_OF_A_MAXIMUM if distribution == "normal_over_max" else count
+    batches = [
+        sample_latent(size, latent_dim, distribution, generator.device, generator, world_size=1)
+        for _ in range(0, count, size)
+    ]
+    return torch.cat(batches)[:count]
+
+
+def draw_own_rows(
+    draw: Callable[[int], Tensor], count: int, rank: int | None = None, world_size: int | None = None
+) -> Tensor:
+    """Of what `draw(rows)` returns for the whole batch of all processes, the `count` rows of this one.
+
+    All processes start from the same seed, so that each would draw the *same* noise. Therefore each draws for all
+    and keeps rows rank, rank + world_size, ...: different noise everywhere, and together what one process draws for
+    the same global batch.
+    """
+    if world_size is None:
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        world_size = torch.distributed.get_world_size() if distributed else 1
+    if rank is None:
+        rank = torch.distributed.get_rank() if world_size > 1 else 0
+    return draw(world_size * count)[rank::world_size]
+
+
+def own_noise_like(images: Tensor) -> Tensor:
+    """N(0, 1) in shape (batch, channels, height, width), type and order in memory of `images`; see `draw_own_rows`."""
+    is_channels_last = images.is_contiguous(memory_format=torch.channels_last)
+    order = torch.channels_last if is_channels_last else torch.contiguous_format  # in which the numbers are drawn
+
+    def draw(rows: int) -> Tensor:
+        shape = (rows, *images.shape[1:])
+        return torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=order).normal_()
+
+    return draw_own_rows(draw, len(images))
+
+
+def interpolate(start: Tensor, end: Tensor, steps: int, mode: InterpolationMode) -> Tensor:
+    """Latent vectors (steps, latent_dim) on a path from `start` to `end`, both (latent_dim,) and exactly on it.
+
+    "linear" is a straight line, whose middle is shorter than Gaussian noise ever is. "spherical" (White 2016) turns
+    from one direction to the other in equal angles, while the length goes from one to the other in equal steps. It is
+    the straight line too where no plane to turn in is defined: if one vector is 0, or both lie on one line through 0.
+
+    Raises:
+        ValueError: If `steps` is below 2 or the mode is unknown.
+    """
+    check_choice("interpolation mode", mode, InterpolationMode)
+    if steps < 2:
+        raise UserError(f"an interpolation of {steps} steps has no two end points: use at least 2 steps")
+    shares = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device).unsqueeze(1)  # (steps, 1)
+
+    path = torch.lerp(start, end, shares)
+    if mode == "spherical":
+        first, last = start / start.norm(), end / end.norm()  # NaN if one vector is 0
+        angle = 2 * torch.atan2((first - last).norm(), (first + last).norm())  # Kahan: exact where acos is not
+        if angle.sin() > 1e-3:
+            directions = ((1 - shares) * angle).sin() * first + (shares * angle).sin() * last
+            path = directions / angle.sin() * torch.lerp(start.norm(), end.norm(), shares)
+    path[0], path[-1] = start, end  # not only up to rounding
+    return path

@@ -1,0 +1,39 @@
+"""Checkpoints that can be opened safely and alone: plain values and tensors, and the name of the class."""
+
+import inspect
+import warnings
+from typing import Any
+
+from pytorch_lightning import LightningModule
+
+from lightning_models.metrics.means import keep_sums_of_all_processes
+from lightning_models.modules.injection import describe, parameter_names
+
+
+class PlainCheckpoint(LightningModule):
+    """A module whose checkpoints `torch.load(weights_only=True)` opens, however the module was made."""
+
+    def keep_hyperparameters(self) -> None:
+        """Like `save_hyperparameters`, called in `__init__`; injected objects are kept as plain descriptions.
+
+        Raises:
+            ValueError: for an injected object that cannot be described, such as a lambda.
+        """
+        frame = inspect.currentframe()
+        assert frame is not None
+        with warnings.catch_warnings():
+            # A module among them, such as a likelihood, is described below; its weights are not kept twice.
+            warnings.filterwarnings("ignore", message="Attribute .* is an instance of `nn.Module`")
+            self.save_hyperparameters(frame=frame.f_back)
+        # From the command line they are plain already, with two keys for a loader that builds the module through a
+        # parser. Without them `load_from_checkpoint` calls the class, which builds what is described.
+        # The command line also leaves what is linked to other models, such as names of classes.
+        known = parameter_names(type(self))
+        given = {name: value for name, value in self.hparams.items() if name in known}
+        self.hparams.clear()
+        self.hparams.update(describe(given))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Name the class, so that a checkpoint alone is enough to sample from it; keep the sums of all processes."""
+        checkpoint["model_class"] = f"{type(self).__module__}.{type(self).__qualname__}"
+        keep_sums_of_all_processes(self, checkpoint["state_dict"])

@@ -1,0 +1,72 @@
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.optim import SGD
+
+from lightning_models.modules.schedules import Constant, Cosine, OneCycle, Steps, total_batches
+
+
+def trainer(**options):
+    known = {"max_epochs": 2, "max_steps": -1, "num_training_batches": 10, "accumulate_grad_batches": 1}
+    return SimpleNamespace(**{**known, **options})
+
+
+def rates(schedule, steps=20, **options):
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    configured = schedule.configure(optimizer, trainer(**options))
+    seen = []
+    for _ in range(steps):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if "lr_scheduler" in configured:
+            configured["lr_scheduler"]["scheduler"].step()
+    return seen
+
+
+def test_constant_needs_no_end_and_no_scheduler():
+    assert rates(Constant(), max_epochs=-1) == [2.0] * 20
+
+
+def test_one_cycle_is_torchs():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = SGD([parameter], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2.0, total_steps=21, cycle_momentum=False)
+    expected = []
+    for _ in range(20):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    # torch counts the warm-up to step 0.3 * 21 - 1 = 5.3, here it ends at 0.3 * 20 = 6
+    assert rates(OneCycle(warmup=5.3 / 20)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_cosine_warms_up_and_ends_at_its_final_factor():
+    seen = rates(Cosine(warmup=0.25, final=0.1), steps=21)
+    assert seen[0] == pytest.approx(2e-3)
+    assert seen[1:6] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0])
+    assert seen[5:] == sorted(seen[5:], reverse=True)
+    assert seen[20] == pytest.approx(0.2)
+
+
+def test_steps():
+    assert rates(Steps(at=[0.5], gamma=0.1)) == pytest.approx([2.0] * 10 + [0.2] * 10)
+
+
+def test_the_end_is_the_nearer_of_epochs_and_steps_and_counts_accumulation():
+    assert total_batches(trainer()) == 20
+    assert total_batches(trainer(max_steps=7)) == 7
+    assert total_batches(trainer(max_epochs=-1, max_steps=70)) == 70
+    assert total_batches(trainer(accumulate_grad_batches=4)) == 6
+
+
+def test_without_an_end_a_schedule_says_what_it_needs():
+    with pytest.raises(ValueError, match=r"set trainer\.max_epochs or max_steps"):
+        rates(OneCycle(), max_epochs=-1, num_training_batches=math.inf)
+
+
+@pytest.mark.parametrize("build", [lambda: OneCycle(warmup=1.0), lambda: Cosine(warmup=-0.1), lambda: Steps(at=[1.5])])
+def test_a_share_out_of_range(build):
+    with pytest.raises(ValueError, match="use a share of the training, from 0 to below 1"):
+        build()
