@@ -171,7 +171,7 @@ class GAN(CountsBatches, ImageGenerator):
                 self.generator_metrics = {"g_loss": g_loss.detach(), "g_gradient_norm": g_gradient_norm}
             self.update_generator_ema()
 
-        if self.is_written():
+        if self.should_log():
             metrics = self.discriminator_metrics(d_loss, real_logits, fake_logits) | self.generator_metrics
             if d_gradient_norm is not None:
                 metrics["d_gradient_norm"] = d_gradient_norm
@@ -188,7 +188,7 @@ class GAN(CountsBatches, ImageGenerator):
         optimizer.zero_grad()
         self.manual_backward(loss)
         norm = None
-        if self.gradient_clip_norm is not None or self.is_written(metrics_within):
+        if self.gradient_clip_norm is not None or self.should_log(metrics_within):
             norm = clip_norm(network.parameters(), self.gradient_clip_norm, loss_scale(self))
         optimizer.step()
         return norm

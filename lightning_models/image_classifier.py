@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from lab.errors import UserError
 from lightning_models.losses.regularizers import l1_norm, l2_norm
 from lightning_models.metrics.means import WeightedMeans
-from lightning_models.modules.batch_counting import is_written
+from lightning_models.modules.batch_counting import should_log
 from lightning_models.modules.checks import check_at_least
 from lightning_models.modules.clipping import ClipsGradients
 from lightning_models.modules.injection import build, default
@@ -122,7 +122,7 @@ class ImageClassifier(ClipsGradients):
         cross_entropy = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         loss = cross_entropy + self.penalty()
         self.training_means.update((loss, cross_entropy, accuracy(logits, labels)), len(labels))
-        if is_written(self.trainer):
+        if should_log(self.trainer):
             self.log_dict({"train/batch_loss": loss.detach(), "train/learning_rate": self.learning_rate()})
         return loss
 

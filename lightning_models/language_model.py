@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from lab.errors import UserError
 from lightning_models.metrics.means import WeightedMeans
-from lightning_models.modules.batch_counting import is_written
+from lightning_models.modules.batch_counting import should_log
 from lightning_models.modules.checks import check_at_least_one
 from lightning_models.modules.clipping import clip_norm, gradient_scale
 from lightning_models.modules.evaluation_mode import evaluating
@@ -118,7 +118,7 @@ class CharLanguageModel(PlainCheckpoint):
         loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
         self.training_means.update((loss,), targets.numel())
-        if is_written(self.trainer):
+        if should_log(self.trainer):
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
             self.log_dict({"train/batch_loss": loss.detach(), "train/learning_rate": rate})
         return loss
@@ -155,9 +155,9 @@ class CharLanguageModel(PlainCheckpoint):
             raise UserError(
                 f"trainer.gradient_clip_val is {gradient_clip_val}: leave it out and set --model.gradient_clip_norm"
             )
-        if self.gradient_clip_norm is not None or is_written(self.trainer):
+        if self.gradient_clip_norm is not None or should_log(self.trainer):
             norm = clip_norm(self.parameters(), self.gradient_clip_norm, gradient_scale(self, optimizer))
-            if is_written(self.trainer):
+            if should_log(self.trainer):
                 self.log("train/gradient_norm", norm)
 
     # ----------------------------------------------------------------------------------------------------- evaluation

@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from lab.errors import UserError
 from lightning_models.metrics.classification import AccuracyByLength, balanced_accuracy, macro_f1
 from lightning_models.metrics.means import WeightedMeans
-from lightning_models.modules.batch_counting import is_written
+from lightning_models.modules.batch_counting import should_log
 from lightning_models.modules.checks import check_at_least
 from lightning_models.modules.clipping import ClipsGradients
 from lightning_models.modules.injection import build, default
@@ -214,7 +214,7 @@ class SequenceClassifier(ClipsGradients):
         loss = losses.mean()
         hits = (logits.detach().argmax(dim=2) == labels).float().mean()
         self.training_means.update((loss, hits), len(labels))
-        if is_written(self.trainer):
+        if should_log(self.trainer):
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
             self.log_dict({"train/batch_loss": loss.detach(), "train/learning_rate": rate})
         return loss

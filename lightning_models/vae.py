@@ -13,7 +13,7 @@ from torchmetrics import MeanMetric
 from lab.errors import UserError
 from lightning_models.losses.likelihoods import Likelihood
 from lightning_models.metrics.active_units import ActiveUnits
-from lightning_models.modules.batch_counting import batches_before, is_written
+from lightning_models.modules.batch_counting import batches_before, should_log
 from lightning_models.modules.batch_norm import check_batches_of_one
 from lightning_models.modules.checks import check_at_least
 from lightning_models.modules.clipping import ClipsGradients
@@ -133,7 +133,7 @@ class VAE(ClipsGradients, ImageGenerator):
         kl_weight = self.beta * self.warmed_up(batch_idx)
         loss = reconstruction + kl_weight * kl.clamp(min=self.free_bits).sum()
 
-        if is_written(self.trainer):
+        if should_log(self.trainer):
             terms = {"loss": loss, "reconstruction": reconstruction, "kl": kl.sum()}
             metrics = {f"train/{name}": value.detach() for name, value in terms.items()}
             self.log_dict({**metrics, "train/kl_weight": kl_weight})

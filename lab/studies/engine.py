@@ -166,7 +166,7 @@ def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial, stops
         name = f"{number:04} {describe(setting)} seed={seed}"
         try:
             count_attempt(trial, checkpointed_at(run_dir))
-            found = run_trial(study, run_dir, setting, seed, onlookers(study, trial, signs, stops))
+            found = run_trial(study, run_dir, setting, seed, extra_callbacks(study, trial, signs, stops))
         except GivenUpError:
             raise
         except optuna.TrialPruned as hopeless:
@@ -204,7 +204,7 @@ def draw(study: Study, trial: Trial) -> tuple[Setting, int]:
     return setting, study.seeds[0]
 
 
-def onlookers(study: Study, trial: Trial, signs: signing, stops: Stops) -> list[Any]:
+def extra_callbacks(study: Study, trial: Trial, signs: signing, stops: Stops) -> list[Any]:
     """The callbacks that end a run which need not go on; their import takes torch's six seconds."""
     from lab.studies.pruning import StopGivenUp, StopHopeless, StopWhenTold
 

@@ -57,7 +57,7 @@ class ProjectCLI(LightningCLI):
     current: "ProjectCLI | None" = None  # the one at work, for what is decided after it has failed
 
     def __init__(self, args: list[str], callbacks: Sequence[Callback] = ()) -> None:
-        self.arguments, self.onlookers = args, callbacks
+        self.arguments, self.extra_callbacks = args, callbacks
         ProjectCLI.current = self
         keep_whole_numbers()
         self.carried: list[str] = []  # options of the data that come from the checkpoint
@@ -186,7 +186,7 @@ class ProjectCLI(LightningCLI):
         """Add what every run has. Checkpoints come last: what the others keep belongs into them."""
         run_dir = Path(self.options.run_dir)
         config["precision"] = usable_precision(config.get("precision"), config.get("accelerator", "auto"))
-        callbacks = [RandomState(), ResumeAfterEpoch(), Throughput(), self.summary, *self.onlookers, *callbacks]
+        callbacks = [RandomState(), ResumeAfterEpoch(), Throughput(), self.summary, *self.extra_callbacks, *callbacks]
         for family, made in registry.CALLBACKS.items():
             if isinstance(self.model, family):
                 callbacks += [callback() for callback in made]

@@ -31,9 +31,9 @@ class CountsBatches(PlainCheckpoint):
         progress.increment_ready()
         progress.increment_completed()
 
-    def is_written(self, within: int = 1) -> bool:
-        """See the function of this name."""
-        return is_written(self.trainer, within)
+    def should_log(self, within: int = 1) -> bool:
+        """Whether this batch is logged; see `should_log`."""
+        return should_log(self.trainer, within)
 
 
 def batches_before(trainer: Trainer) -> int:
@@ -42,7 +42,7 @@ def batches_before(trainer: Trainer) -> int:
     return before
 
 
-def is_written(trainer: Trainer, within: int = 1) -> bool:
+def should_log(trainer: Trainer, within: int = 1) -> bool:
     """Whether the metrics of this batch, or of one of the `within - 1` after it, are written to the loggers.
 
     Everything that costs time (`self.log` is 0.4 ms a call) is done on those batches only.
