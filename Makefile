@@ -6,7 +6,7 @@ LOCK   ?= requirements.lock
 # Small networks: two threads that sleep while they wait are faster than ones that spin, when the machine is shared.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: install demo test test-slow test-lowest lint bench lock clean
+.PHONY: install demo test test-full test-slow test-lowest lint bench lock clean
 
 install: $(VENV)/.installed
 
@@ -21,9 +21,18 @@ $(VENV)/.installed: $(LOCK) requirements-uv.lock
 demo: install
 	OMP_NUM_THREADS=1 WANDB_MODE=offline $(BIN)/python cli.py fit -c configs/gan/digits.yaml
 
-test: install
-	$(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_OPTIONS)
+# The tests of a file run in one process, which makes their shared runs once.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
+# Every family, command and failure, once: two minutes on two cores.
+test: install
+	$(PYTEST) -m "not slow and not full" $(PYTEST_OPTIONS)
+
+# Those and every further case: all shipped configs trained, every place at which a run can be stopped, ...
+test-full: install
+	$(PYTEST) -m "not slow" $(PYTEST_OPTIONS)
+
+# Trainings that learn something, several processes, whole studies.
 test-slow: install
 	$(BIN)/python -m pytest -m slow
 

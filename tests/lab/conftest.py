@@ -1,6 +1,9 @@
 """A study that was run, for the tests of the report page; trials that take no time, for those of the books."""
 
+import functools
+
 import pytest
+from pytorch_lightning import Trainer
 
 from lab.studies import engine
 from lab.studies.trial import MissingMetricError
@@ -30,3 +33,23 @@ def fake(monkeypatch):
 
     monkeypatch.setattr(engine, "run_trial", run_trial)
     return taken
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Nothing is trained or measured: what the Trainer's fit, validate, test and predict were called with.
+
+    A list of (name, trainer, keyword arguments).
+    """
+    calls = []
+
+    def recorded(name):
+        @functools.wraps(getattr(Trainer, name))
+        def call(trainer, *args, **options):
+            calls.append((name, trainer, options))
+
+        return call
+
+    for name in ("fit", "validate", "test", "predict"):
+        monkeypatch.setattr(Trainer, name, recorded(name))
+    return calls

@@ -1,41 +1,16 @@
-"""Names through the front door: train, go on, measure, predict."""
+"""Names through the front door: train, resume, validate, test, predict."""
 
 import csv
 import io
 import json
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 import cli
-
-MODEL = ["--model", "SequenceClassifier", "--model.hidden_size", "8", "--model.cell", "gru"]
-SHORT = ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--trainer.log_every_n_steps", "1", "--quiet"]
-
-
-@pytest.fixture(scope="module")
-def names(tmp_path_factory):
-    """A folder of three classes that a few characters tell apart."""
-    folder = tmp_path_factory.mktemp("names")
-    for name, letters in (("vowels", "aeiou"), ("nasals", "mn"), ("rest", "stkp")):
-        words = {f"{a}{b}{c}" for a in letters for b in letters for c in "xyz"}
-        (folder / f"{name}.txt").write_text("\n".join(sorted(words)), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(names, tmp_path_factory):
-    """A trained run's folder."""
-    run_dir = tmp_path_factory.mktemp("runs") / "names"
-    data = ["--data", "Names", "--data.path", str(names), "--data.batch_size", "16"]
-    cli.main(["fit", *MODEL, *data, *SHORT, "--run_dir", str(run_dir)])
-    return run_dir
-
-
-def options(run):
-    return ["-c", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints" / "last.ckpt")]
+from tests import tiny_runs
+from tests.tiny_runs import resumed
 
 
 def predictions(run):
@@ -43,33 +18,33 @@ def predictions(run):
         return list(csv.DictReader(file))
 
 
-def test_a_run_holds_its_metrics_its_confusions_and_its_vocabulary(run):
-    metrics = json.loads((run / "summary.json").read_text())["metrics"]
+def test_a_run_holds_its_metrics_its_confusions_and_its_vocabulary(names_run):
+    metrics = json.loads((names_run / "summary.json").read_text())["metrics"]
     wanted = "train/loss train/accuracy val/loss val/accuracy val/balanced_accuracy val/macro_f1 val/top3_accuracy"
     assert {*wanted.split(), "val/accuracy_length_0_to_4"} <= metrics.keys()
-    assert (run / "samples" / "confusion_matrix.png").exists()
-    assert (run / "checkpoints" / "best.ckpt").exists()
-    kept = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["hyper_parameters"]
+    assert (names_run / "samples" / "confusion_matrix.png").exists()
+    assert (names_run / "checkpoints" / "best.ckpt").exists()
+    kept = torch.load(names_run / "checkpoints" / "last.ckpt", weights_only=True)["hyper_parameters"]
     assert kept["class_names"] == ["nasals", "rest", "vowels"]
     assert kept["vocabulary"][0] == "<unknown>"
 
 
 @pytest.mark.parametrize("command", ["validate", "test"])
-def test_validate_and_test(run, command, tmp_path):
-    cli.main([command, *options(run), "--run_dir", str(tmp_path), "--quiet"])
+def test_validate_and_test(names_run, command, tmp_path):
+    cli.main([command, *resumed(names_run), "--run_dir", str(tmp_path), "--quiet"])
     metrics = json.loads((tmp_path / command / "summary.json").read_text())["metrics"]
     assert f"{command[:3] if command == 'validate' else 'test'}/accuracy" in metrics
     assert (tmp_path / command / "samples" / "confusion_matrix.png").exists()
 
 
 @pytest.mark.parametrize("source", ["file", "input"])
-def test_predict_without_the_training_data(run, source, tmp_path, monkeypatch):
+def test_predict_without_the_training_data(names_run, source, tmp_path, monkeypatch):
     lines = "aex\n\nÜ\n" + "mn" * 5000 + "\nskx"
     (tmp_path / "lines.txt").write_text(lines, encoding="utf-8")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
     path = str(tmp_path / "lines.txt") if source == "file" else "-"
     data = ["--data.predict_path", path, "--data.path", str(tmp_path / "gone")]
-    cli.main(["predict", *options(run), *data, "--run_dir", str(tmp_path), "--quiet"])
+    cli.main(["predict", *resumed(names_run), *data, "--run_dir", str(tmp_path), "--quiet"])
     rows = predictions(tmp_path)
     assert [row["id"] for row in rows] == ["0", "1", "2", "3", "4"]
     assert list(rows[0])[:3] == ["id", "category", "probability"]
@@ -80,16 +55,16 @@ def test_predict_without_the_training_data(run, source, tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")  # a new run folder is wanted here
-def test_going_on_keeps_the_vocabulary_of_the_checkpoint(run, names, tmp_path):
+def test_a_resumed_run_keeps_the_vocabulary_of_the_checkpoint(names_run, names_folder, tmp_path):
     more = tmp_path / "more"
     more.mkdir()
-    for path in names.glob("*.txt"):
+    for path in names_folder.glob("*.txt"):
         (more / path.name).write_text(path.read_text(encoding="utf-8") + "\nžluťoučký", encoding="utf-8")
     epochs = ["--trainer.max_epochs", "2", "--run_dir", str(tmp_path / "second")]
-    cli.main(["fit", *options(run), "--data.path", str(more), *epochs])
+    cli.main(["fit", *resumed(names_run), "--data.path", str(more), *epochs])
     first, second = (
         torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["hyper_parameters"]["vocabulary"]
-        for folder in (run, tmp_path / "second")
+        for folder in (names_run, tmp_path / "second")
     )
     assert first == second
     assert "vocabulary: null" in (tmp_path / "second" / "config.yaml").read_text()
@@ -104,19 +79,19 @@ def refused(arguments, capsys):
     return message
 
 
-def test_a_checkpoint_of_another_vocabulary_is_refused(run, capsys, tmp_path):
+def test_a_checkpoint_of_another_vocabulary_is_refused(names_run, capsys, tmp_path):
     other = ["--data.vocabulary", '["<unknown>", "q"]', "--run_dir", str(tmp_path)]
-    message = refused(["test", *options(run), *other], capsys)
+    message = refused(["test", *resumed(names_run), *other], capsys)
     assert "was made with other vocabulary than this data has: 15 ('<unknown>' 'a' 'e'" in message
     assert "2 ('<unknown>' 'q') here" in message
 
 
-def test_data_with_a_class_that_the_checkpoint_does_not_know_is_refused(run, names, capsys, tmp_path):
+def test_data_with_a_class_that_the_checkpoint_does_not_know_is_refused(names_run, names_folder, capsys, tmp_path):
     more = tmp_path / "more"
     more.mkdir()
-    for path in [*names.glob("*.txt"), Path(more / "new.txt")]:
+    for path in [*names_folder.glob("*.txt"), more / "new.txt"]:
         (more / path.name).write_text("abc\nxyz\nwords\n")
-    message = refused(["test", *options(run), "--data.path", str(more), "--run_dir", str(tmp_path)], capsys)
+    message = refused(["test", *resumed(names_run), "--data.path", str(more), "--run_dir", str(tmp_path)], capsys)
     assert "holds the class new, which the model does not know. Its classes are nasals, rest, vowels" in message
 
 
@@ -127,13 +102,13 @@ def test_data_with_a_class_that_the_checkpoint_does_not_know_is_refused(run, nam
         (b"good\nM\xfcller\n", "is not UTF-8: byte 0xfc at position 6, in line 2. Convert it"),
     ],
 )
-def test_what_cannot_be_predicted_is_explained(run, content, expected, capsys, tmp_path):
+def test_what_cannot_be_predicted_is_explained(names_run, content, expected, capsys, tmp_path):
     (tmp_path / "lines.txt").write_bytes(content)
     arguments = ["--data.predict_path", str(tmp_path / "lines.txt"), "--run_dir", str(tmp_path)]
-    assert expected in refused(["predict", *options(run), *arguments], capsys)
+    assert expected in refused(["predict", *resumed(names_run), *arguments], capsys)
 
 
 def test_a_single_class_is_explained(capsys, tmp_path):
     (tmp_path / "x.txt").write_text("one\ntwo\n")
-    message = refused(["fit", *MODEL, "--data", "Names", "--data.path", str(tmp_path), *SHORT], capsys)
+    message = refused(tiny_runs.names(tmp_path), capsys)
     assert "holds one class only, x: a classifier needs at least two files" in message

@@ -1,18 +1,21 @@
 """Every shipped study runs, a few batches of one trial, on stand-in data; all its settings fit its base config."""
 
+from pathlib import Path
+
 import pytest
 
 from lab.studies.start import check_options
 from lab.studies.study_file import read_study
 from lab.studies.trial import run_trial
-from tests.lab.studies.test_study_file import ROOT, STUDIES
-from tests.test_configs import data_root, few_batches  # noqa: F401  (a fixture)
+from tests.few_batches import few_batches
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[3]
+STUDIES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "configs" / "studies").rglob("*.yaml"))
 NEED_A_JUDGE = {"val/modes"}  # the random convolutions that take its place know no classes
 
 
-def shortened(path, data_root, quick):  # noqa: F811
+def shortened(path, data_root, quick):
     """The study, with the options that make its trials short."""
     study = read_study(path, quick)
     assert study.planned
@@ -30,7 +33,7 @@ def shortened(path, data_root, quick):  # noqa: F811
 
 @pytest.mark.parametrize("quick", [False, True], ids=["full", "quick"])
 @pytest.mark.parametrize("path", STUDIES)
-def test_study(path, quick, data_root, tmp_path, monkeypatch):  # noqa: F811
+def test_study(path, quick, data_root, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     study = shortened(ROOT / path, data_root, quick)
     check_options(study)
