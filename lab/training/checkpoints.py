@@ -1,4 +1,4 @@
-"""Opening checkpoints, with a message for whatever can be wrong with one."""
+"""Opens checkpoints and checks that they fit a model, with a message for whatever can be wrong with one."""
 
 import difflib
 import importlib
@@ -17,10 +17,10 @@ from lab.training import registry
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
-    """The content of a Lightning checkpoint; no code in it is run.
+    """The content of a Lightning checkpoint, opened without running any code that is in it.
 
     Raises:
-        UserError: if there is none, or it is none.
+        UserError: if the file does not exist or is not a checkpoint.
     """
     file = Path(path)
     if not file.is_file():
@@ -33,19 +33,19 @@ def read_checkpoint(path: str) -> dict[str, Any]:
             message += ": a run keeps its own in RUN/checkpoints/last.ckpt"
         raise UserError(message)
     if not zipfile.is_zipfile(file):
-        raise UserError(f"{path} is no checkpoint, or is cut off: use another one of the same run")
+        raise UserError(f"{path} is not a checkpoint, or was cut off: use another one of the same run")
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise UserError(f"{path} cannot be opened as a checkpoint ({reason})") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is no Lightning checkpoint: it holds no state_dict")
+        raise UserError(f"{path} is not a Lightning checkpoint: it holds no state_dict")
     return checkpoint
 
 
 def model_class(checkpoint: dict[str, Any]) -> str | None:
-    """The full name of the class whose weights a checkpoint holds; None if it was not made by this project."""
+    """The full name of the class whose weights a checkpoint holds; None if another project wrote it."""
     name = checkpoint.get("model_class")
     return name if isinstance(name, str) else None
 
@@ -55,21 +55,21 @@ def check_checkpoint(path: str, class_path: str) -> None:
     found = model_class(read_checkpoint(path))
     if found is not None and found != class_path:
         raise UserError(
-            f"{path} holds a {found.rpartition('.')[2]} but a {class_path.rpartition('.')[2]} is asked for: "
+            f"{path} holds a {found.rpartition('.')[2]}, but the model is a {class_path.rpartition('.')[2]}: "
             "use the config.yaml of the checkpoint's own run folder"
         )
 
 
 def check_weights(path: str, model: LightningModule) -> None:
     """Raise a UserError unless the checkpoint's weights have the names and shapes of the model's."""
-    kept, wanted = read_checkpoint(path)["state_dict"], model.state_dict()
-    differing = [name for name in wanted if name in kept and kept[name].shape != wanted[name].shape]
-    unmatched = sorted(kept.keys() ^ wanted.keys())
+    stored, wanted = read_checkpoint(path)["state_dict"], model.state_dict()
+    differing = [name for name in wanted if name in stored and stored[name].shape != wanted[name].shape]
+    unmatched = sorted(stored.keys() ^ wanted.keys())
     if differing:
         name = differing[0]
-        found = f"{name} is {tuple(kept[name].shape)} there and {tuple(wanted[name].shape)} in the model"
+        found = f"{name} is {tuple(stored[name].shape)} there and {tuple(wanted[name].shape)} in the model"
     elif unmatched:
-        found = f"{unmatched[0]} is only in {'the checkpoint' if unmatched[0] in kept else 'the model'}"
+        found = f"{unmatched[0]} is only in {'the checkpoint' if unmatched[0] in stored else 'the model'}"
     else:
         return
     raise UserError(
@@ -79,25 +79,25 @@ def check_weights(path: str, model: LightningModule) -> None:
 
 
 def carried(path: str) -> dict[str, Any]:
-    """What the checkpoint tells the data: its vocabulary and its classes, as far as it has any."""
-    kept = read_checkpoint(path).get("hyper_parameters", {})
-    return {name: kept[name] for name in registry.CARRIED if kept.get(name) is not None}
+    """The options of the data that a checkpoint brings along: its vocabulary and its classes, where it has any."""
+    stored = read_checkpoint(path).get("hyper_parameters", {})
+    return {name: stored[name] for name in registry.CARRIED if stored.get(name) is not None}
 
 
 def check_carried(path: str, model: LightningModule) -> None:
-    """Raise a UserError if the model that was made for the data has another vocabulary or other classes."""
-    for name, kept in carried(path).items():
+    """Raise a UserError if the checkpoint's vocabulary or classes differ from those of the model that the data made."""
+    for name, stored in carried(path).items():
         found = model.hparams.get(name)
-        if found is None or list(found) != list(kept):
+        if found is None or list(found) != list(stored):
             words = name.replace("_", " ")
             raise UserError(
-                f"{path} was made with other {words} than this data has: {shown(kept)} there, {shown(found)} here. "
-                f"Use the data that it was made with, or leave out --data.{name}"
+                f"the {words} of {path} and of this data differ: {preview(stored)} there, {preview(found)} here. "
+                f"Use the data that it was trained on, or leave out --data.{name}"
             )
 
 
-def shown(values: Sequence[str] | None, most: int = 8) -> str:
-    """The first of `values` and their number."""
+def preview(values: Sequence[str] | None, most: int = 8) -> str:
+    """Their number and the first of them: `29 ('a' 'b' ...)`."""
     if values is None:
         return "none"
     listed = " ".join(map(repr, values[:most])) + (" ..." if len(values) > most else "")
@@ -108,15 +108,15 @@ def load_model(path: str) -> LightningModule:
     """The model of a checkpoint, on the CPU, in evaluation mode.
 
     Raises:
-        UserError: if its class is not this project's, or is not known any more.
+        UserError: if its class is not one of this project, or no longer exists.
     """
     checkpoint = read_checkpoint(path)
     name = model_class(checkpoint)
     if name is None or not name.startswith("lightning_models."):
-        raise UserError(f"{path} names no model of this project (found {name})")
+        raise UserError(f"{path} holds no model of this project: its class is {name}")
     module_name, _, class_name = name.rpartition(".")
     known = importlib.util.find_spec(module_name) is not None
     model = getattr(importlib.import_module(module_name), class_name, None) if known else None
     if not (isinstance(model, type) and issubclass(model, LightningModule)):
-        raise UserError(f"{path} holds a {name}, which this version does not have")
+        raise UserError(f"{path} holds a {name}, which does not exist in this version")
     return model.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()

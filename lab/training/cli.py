@@ -78,7 +78,7 @@ class ProjectCLI(LightningCLI):
             )
         except BaseException:
             if self.folder is not None:
-                self.folder.leave()
+                self.folder.remove_unless_results()
             raise
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # a static method, always called on self

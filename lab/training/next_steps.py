@@ -1,4 +1,4 @@
-"""What a user may do with a run that has just ended."""
+"""The commands that are printed after a run: sample from it, evaluate it, resume it."""
 
 import shlex
 from pathlib import Path
@@ -11,7 +11,7 @@ from lightning_models.modules.image_generator import ImageGenerator
 
 
 def next_steps(config: Path, trainer: Trainer, model: LightningModule, options: Any) -> list[str]:
-    """Commands for the last checkpoint, a line each; none if there is no checkpoint."""
+    """Lines with commands for the last checkpoint; no line if there is no checkpoint."""
     last = config.parent / "checkpoints" / "last.ckpt"
     if not last.exists():
         return []
@@ -20,26 +20,26 @@ def next_steps(config: Path, trainer: Trainer, model: LightningModule, options: 
         "Try next:",
         *(f"  {command_line(*command)}" for command in generation_commands(model, last)),
         f"  {command_line('validate' if trainer.limit_val_batches else 'test', *run)}",
-        f"  {command_line('fit', *run, *longer(trainer, options))}    (go on)",
+        f"  {command_line('fit', *run, *longer(trainer, options))}    (resume)",
     ]
 
 
-def how_to_go_on(config: Path) -> str:
-    """What to do with a run of that config that was stopped before its end."""
+def how_to_resume(config: Path) -> str:
+    """How to resume the stopped run whose options `config` holds."""
     last = config.parent / "checkpoints" / "last.ckpt"
     if not last.exists():
-        return "there is no checkpoint yet to go on from"
+        return "there is no checkpoint yet to resume from"
     resume = command_line("fit", "-c", str(config), "--ckpt_path", str(last))
-    return f"this goes on from its last checkpoint:\n  {resume}"
+    return f"to resume from the last checkpoint:\n  {resume}"
 
 
 def command_line(*words: str) -> str:
-    """A command of this project as a shell takes it, whatever characters a folder's name has."""
+    """A command of this project, quoted for a shell."""
     return f"python cli.py {shlex.join(words)}"
 
 
 def longer(trainer: Trainer, options: Any) -> list[str]:
-    """Options that double each limit of the run, so that a resumed one has something left to do."""
+    """Options that double the limits of the run, so that there is something left to train after a resume."""
     given, doubled = options.trainer, []
     if given.max_steps != -1:
         doubled += ["--trainer.max_steps", str(2 * given.max_steps)]
@@ -51,7 +51,7 @@ def longer(trainer: Trainer, options: Any) -> list[str]:
 
 
 def generation_commands(model: LightningModule, checkpoint: Path) -> list[list[str]]:
-    """What can be generated from a checkpoint of `model`."""
+    """The commands that generate images or text from a checkpoint of `model`."""
     if isinstance(model, CharLanguageModel):
         options = ["--length", "1000", "--temperature", "0.8", "--seed", "1"]
         return [["sample", "--ckpt_path", str(checkpoint), *options]]

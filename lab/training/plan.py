@@ -1,4 +1,4 @@
-"""What a run would be, without running it: whether its options are right, its parameters, its time."""
+"""What a run would be, without running it: whether its options are valid, its parameters, batches and time."""
 
 import contextlib
 import math
@@ -23,28 +23,26 @@ TIMED_BATCHES = 20
 
 
 class BatchTimer(Callback):
-    """Mean time of a training batch; the first ones, in which memory is fetched, do not count."""
+    """Measures the mean time of a training batch, without the first three, which allocate memory."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.started = 0.0
 
     def on_train_batch_start(self, *args: Any) -> None:
-        """Start."""
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, *args: Any) -> None:
-        """Stop."""
         self.seconds.append(time.perf_counter() - self.started)
 
-    def seconds_a_batch(self) -> float:
-        """The mean."""
+    def seconds_per_batch(self) -> float:
+        """Mean seconds of a training batch."""
         counted = self.seconds[3:] or self.seconds
         return sum(counted) / len(counted)
 
 
 class Plan(ProjectCLI):
-    """Makes data and model from the options of `fit` and stops there; nothing is written."""
+    """Builds data and model from the options of `fit` and stops there; nothing is written."""
 
     def __init__(self, options: list[str]) -> None:
         quieten_libraries()
@@ -52,27 +50,27 @@ class Plan(ProjectCLI):
         super().__init__(["fit", *options])
 
     def before_instantiate_classes(self) -> None:
-        """No folder is looked for."""
+        """Skip the checks of the run folder and the checkpoint."""
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """One that keeps nothing."""
+        """A Trainer that writes nothing."""
         return Trainer(
             logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu", devices=1
         )
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     @property
     def parameters(self) -> int:
-        """Number of all parameters of the model."""
+        """Number of parameters of the model."""
         return sum(p.numel() for p in self.model.parameters())
 
     def why_unmeasured(self, metric: str) -> str:
-        """Why a fit would not log `metric`, one of the measures of samples; empty if it would, or if it is none.
+        """Why a fit would not log `metric`; empty if it would, or if `metric` is no measure of sample quality.
 
         Raises:
-            ValueError: if a network was asked for that is missing or does not fit the images.
+            UserError: if the network of `quality.network` is missing or does not fit the images.
         """
         if not isinstance(self.model, ImageGenerator) or metric.removeprefix("val/") not in MEASURES:
             return ""
@@ -86,27 +84,27 @@ class Plan(ProjectCLI):
         return notes[0].removeprefix("quality").strip() if notes else f"quality.network is {quality.network}"
 
     def batches(self) -> float:
-        """Training batches of the whole run; infinitely many where only time ends it."""
+        """Training batches of the whole run; infinite if only `trainer.max_time` ends it."""
         self.datamodule.prepare_data()
         self.datamodule.setup("fit")
         trainer = self.options.trainer
         give_an_end(trainer)
         per_epoch = len(self.datamodule.train_dataloader())
         limit = trainer.limit_train_batches
-        if limit is not None:  # a share, or a number of batches, which a config may have as 128.0
+        if limit is not None:  # a share or a number of batches; a config may give the number as 128.0
             per_epoch = min(per_epoch, int(limit if isinstance(limit, int) or limit > 1 else limit * per_epoch))
         epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
         steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
         return min(epochs * per_epoch, steps)
 
     def seconds(self) -> float:
-        """After which the run is ended; infinitely many where there is no such limit."""
+        """The run's `trainer.max_time` in seconds; infinite if there is none."""
         limit = Timer(self.options.trainer.max_time).time_remaining()
         return math.inf if limit is None else limit
 
 
 def seconds_of(options: list[str]) -> float:
-    """About how long the run would take, from a few timed batches, in seconds; validation and pictures not counted."""
+    """Estimated seconds of the run, from the mean time of a few batches; without validation and pictures."""
     plan = Plan(options)
     batches, end = plan.batches(), plan.seconds()
     few = [f"--trainer.limit_train_batches={TIMED_BATCHES}", "--trainer.max_epochs=1", "--trainer.limit_val_batches=0"]
@@ -115,4 +113,4 @@ def seconds_of(options: list[str]) -> float:
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         kept = ["--quiet", "--wandb.mode=disabled", f"--run_dir={Path(folder) / 'run'}"]
         run_trainer("fit", [*options, *few, *kept], [timer])
-    return min(timer.seconds_a_batch() * batches, end)
+    return min(timer.seconds_per_batch() * batches, end)

@@ -1,4 +1,4 @@
-"""One folder a run, never overwritten."""
+"""The folder of a run: one for each run, and never overwritten."""
 
 import os
 import shutil
@@ -12,48 +12,48 @@ import yaml
 from lab.errors import UserError
 from lab.training.next_steps import command_line
 
-SHARED_BY_PROCESSES = "LIGHTNING_MODELS_RUN_DIR"  # rank 0 names the folder for the processes that it starts
+SHARED_BY_PROCESSES = "LIGHTNING_MODELS_RUN_DIR"  # in which rank 0 passes the folder to the processes that it starts
 RESULTS = ("metrics.csv", "samples", "checkpoints")
 
 
 class RunFolder:
-    """The folder of a run. It is made at once, so that of two runs that begin in the same second each has its own.
+    """The folder of a run, created at once, so that two runs that start in the same second get two folders.
 
     Args:
-        path: where it lies.
-        is_new: whether it must not be there yet.
-        writes: whether this process makes it; the others of a run only know its name.
+        path: The folder.
+        is_new: Whether it must not exist yet.
+        writes: Whether this process creates it; the other processes of a run only need its name.
 
     Raises:
-        FileExistsError: if it is there, but must not be.
-        UserError: if it cannot be made.
+        FileExistsError: if it exists, but must not.
+        UserError: if it cannot be created.
     """
 
     def __init__(self, path: Path, is_new: bool, writes: bool) -> None:
-        self.path, self.made = path, []
+        self.path, self.created = path, []
         if not writes:
             return
-        self.made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        self.created = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"the run folder {path} cannot be made: {error.strerror}") from error
+            raise UserError(f"cannot create the run folder {path}: {error.strerror}") from error
         try:
             path.mkdir(exist_ok=not is_new)
         except PermissionError as error:
-            raise UserError(f"the run folder {path} cannot be made: {error.strerror}") from error
+            raise UserError(f"cannot create the run folder {path}: {error.strerror}") from error
 
-    def leave(self) -> None:
-        """Remove it if this process made it and nothing came out: missing data leaves no folder behind."""
-        if self.path in self.made and not any((self.path / name).exists() for name in RESULTS):
+    def remove_unless_results(self) -> None:
+        """Remove it if this process created it and it holds no results: missing data leaves no folder behind."""
+        if self.path in self.created and not any((self.path / name).exists() for name in RESULTS):
             shutil.rmtree(self.path)
-            with suppress(OSError):  # not empty: somebody else has begun a run there
-                for folder in self.made[1:]:
+            with suppress(OSError):  # not empty: another run has started there
+                for folder in self.created[1:]:
                     folder.rmdir()
 
 
 def unused_folder(path: Path, writes: bool) -> RunFolder:
-    """`path`, or `path` with the first number behind it that is not taken; one that writes nothing does not look."""
+    """A new folder: `path` or, if that exists, `path-2`, `path-3`, ...; a process that writes nothing takes `path`."""
     number, candidate = 1, path
     while True:
         with suppress(FileExistsError):
@@ -63,7 +63,7 @@ def unused_folder(path: Path, writes: bool) -> RunFolder:
 
 
 def default_run_folder(experiment: str, writes: bool) -> RunFolder:
-    """`runs/<experiment>/<time>`, the same for all processes of a run."""
+    """`runs/<experiment>/<time>`, the same one in all processes of a run."""
     if SHARED_BY_PROCESSES in os.environ and os.environ.get("LOCAL_RANK", "0") != "0":
         return RunFolder(Path(os.environ[SHARED_BY_PROCESSES]), is_new=False, writes=False)
     folder = unused_folder(Path("runs") / experiment / time.strftime("%Y%m%d-%H%M%S"), writes)
@@ -75,18 +75,18 @@ def given_run_folder(run_dir: Path, ckpt_path: str | None, writes: bool) -> RunF
     """The folder that the user named.
 
     Raises:
-        UserError: if a fit would write over what is there: a run that it does not go on with, or other files.
+        UserError: if a fit would overwrite other files, or a run that it does not resume.
     """
     if writes:
         check_run_dir(run_dir, ckpt_path)
     try:
         return RunFolder(run_dir, is_new=not run_dir.exists(), writes=writes)
     except FileExistsError as error:
-        raise UserError(f"another run has just begun in --run_dir {run_dir}: choose another one") from error
+        raise UserError(f"another run has just started in --run_dir {run_dir}: choose another folder") from error
 
 
 def check_run_dir(run_dir: Path, ckpt_path: str | None) -> None:
-    """Raise a UserError if a fit would write over what is there: a run that it does not go on with, or other files."""
+    """Raise a UserError if a fit would overwrite other files, or a run that it does not resume."""
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--run_dir {run_dir} is a file: give a folder that does not exist yet")
     if not run_dir.exists() or not any(run_dir.iterdir()):
@@ -99,16 +99,16 @@ def check_run_dir(run_dir: Path, ckpt_path: str | None) -> None:
     if not checkpoint.exists():
         raise UserError(f"{run_dir} holds a run that ended before its first checkpoint: choose another --run_dir")
     raise UserError(
-        f"{run_dir} already holds a run. To go on with it:\n"
+        f"{run_dir} already holds a run. To resume it:\n"
         f"  {command_line('fit', '-c', str(run_dir / 'config.yaml'), '--ckpt_path', str(checkpoint))}\n"
-        "To start another run, choose another --run_dir; null makes a new one below runs/."
+        "To start another run, choose another --run_dir; null creates one below runs/."
     )
 
 
 def config_file(run_dir: Path, text: str) -> Path:
-    """Where a run's options go: `config.yaml`, `config-resumed.yaml`, `config-resumed-2.yaml`, ...
+    """The file for a run's options: `config.yaml`, `config-resumed.yaml`, `config-resumed-2.yaml`, ...
 
-    The first that does not exist yet or holds these options: a resumed run whose options differ keeps both.
+    The first one that does not exist yet or holds the same options, so that options changed by a resume overwrite none.
     """
     options, path = yaml.safe_load(text), run_dir / "config.yaml"
     for number in count(1):

@@ -82,7 +82,7 @@ def refused(arguments, capsys):
 def test_a_checkpoint_of_another_vocabulary_is_refused(names_run, capsys, tmp_path):
     other = ["--data.vocabulary", '["<unknown>", "q"]', "--run_dir", str(tmp_path)]
     message = refused(["test", *resumed(names_run), *other], capsys)
-    assert "was made with other vocabulary than this data has: 15 ('<unknown>' 'a' 'e'" in message
+    assert "and of this data differ: 15 ('<unknown>' 'a' 'e'" in message
     assert "2 ('<unknown>' 'q') here" in message
 
 

@@ -88,7 +88,7 @@ def test_nothing_is_written(in_tmp_path):
 def test_the_first_three_batches_do_not_count_where_there_are_more(seconds, mean):
     timer = BatchTimer()
     timer.seconds = seconds
-    assert timer.seconds_a_batch() == mean
+    assert timer.seconds_per_batch() == mean
 
 
 def test_a_batch_is_timed_from_its_start_to_its_end(monkeypatch):

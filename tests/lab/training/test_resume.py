@@ -1,4 +1,4 @@
-"""Runs that were stopped or ended, and go on in the same folder."""
+"""Runs that were stopped or ended, resumed in the same folder."""
 
 import csv
 import json
@@ -60,9 +60,7 @@ def stop_and_resume(options, straight, run, batch, hook, capsys):
         cli.main([*options, "--run_dir", str(run), *sigterm(batch, hook)])
     assert status.value.code == 143
     command = f"python cli.py {shlex.join(['fit', *resumed(run)])}"
-    assert capsys.readouterr().err.endswith(
-        f"stopped by SIGTERM; this goes on from its last checkpoint:\n  {command}\n"
-    )
+    assert capsys.readouterr().err.endswith(f"stopped by SIGTERM; to resume from the last checkpoint:\n  {command}\n")
     done = batch + (hook in ("on_train_batch_start", "on_validation_batch_end"))  # the batch is finished
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == done
     cli.main([*options, *resumed(run)[2:], "--run_dir", str(run)])
@@ -124,8 +122,8 @@ def test_a_run_with_nothing_left_to_train_keeps_its_results_and_prints_the_comma
     printed = capsys.readouterr().out
     assert json.loads((run / "summary.json").read_text()) == ended
     assert "Nothing was left to train" in printed
-    (line,) = [line for line in printed.splitlines() if line.endswith("(go on)")]
-    command = shlex.split(line.removesuffix("(go on)"))
+    (line,) = [line for line in printed.splitlines() if line.endswith("(resume)")]
+    command = shlex.split(line.removesuffix("(resume)"))
     assert command[:2] == ["python", "cli.py"]
     assert command[2:] == ["fit", *resumed(run), "--trainer.max_epochs", "4"]
 
@@ -147,7 +145,7 @@ def test_ctrl_c_prints_the_command_that_resumes(classifier_run, tmp_path, capsys
         cli.main(["fit", *longer, *ctrl_c(9)])
     assert status.value.code == 130
     command = shlex.join(["fit", "-c", str(run / "config-resumed.yaml"), *resumed(run)[2:]])
-    expected = f"interrupted; this goes on from its last checkpoint:\n  python cli.py {command}\n"
+    expected = f"interrupted; to resume from the last checkpoint:\n  python cli.py {command}\n"
     assert capsys.readouterr().err.endswith(expected)
     kept = [(run / name).read_text() for name in ("config.yaml", "config-resumed.yaml")]
     assert ["max_epochs: 2" in kept[0], "max_epochs: 4" in kept[1]] == [True, True]
@@ -157,4 +155,4 @@ def test_ctrl_c_before_the_first_checkpoint(tmp_path, capsys):
     with pytest.raises(SystemExit) as status:
         cli.main([*tiny_runs.GAN, "--run_dir", str(tmp_path / "run"), *ctrl_c(1)])
     assert status.value.code == 130
-    assert capsys.readouterr().err.endswith("interrupted; there is no checkpoint yet to go on from\n")
+    assert capsys.readouterr().err.endswith("interrupted; there is no checkpoint yet to resume from\n")

@@ -28,7 +28,7 @@ def test_a_process_that_writes_nothing_makes_no_folder(tmp_path):
 def test_a_folder_without_results_goes_with_those_that_were_made_for_it(tmp_path):
     folder = given_run_folder(tmp_path / "a" / "b" / "run", None, writes=True)
     (folder.path / "config.yaml").touch()
-    folder.leave()
+    folder.remove_unless_results()
     assert not (tmp_path / "a").exists()
 
 
@@ -36,22 +36,22 @@ def test_a_folder_without_results_goes_with_those_that_were_made_for_it(tmp_path
 def test_results_stay(tmp_path, result):
     folder = given_run_folder(tmp_path / "run", None, writes=True)
     (folder.path / result).touch()
-    folder.leave()
+    folder.remove_unless_results()
     assert (tmp_path / "run" / result).exists()
 
 
 def test_a_folder_of_the_user_stays(tmp_path):
     (tmp_path / "run").mkdir()
-    given_run_folder(tmp_path / "run", None, writes=True).leave()
+    given_run_folder(tmp_path / "run", None, writes=True).remove_unless_results()
     assert (tmp_path / "run").is_dir()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "run", tmp_path / "file" / "deeper" / "run"):
-        with pytest.raises(UserError, match=f"the run folder {path} cannot be made: "):
+        with pytest.raises(UserError, match=f"cannot create the run folder {path}: "):
             given_run_folder(path, None, writes=True)
-        with pytest.raises(UserError, match=f"the run folder {path} cannot be made: "):
+        with pytest.raises(UserError, match=f"cannot create the run folder {path}: "):
             unused_folder(path, writes=True)
 
 

@@ -1,0 +1,146 @@
+"""Checkpoints that are missing, broken or of another model."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from lab.errors import UserError
+from lab.training.checkpoints import (
+    check_carried,
+    check_checkpoint,
+    check_weights,
+    load_model,
+    preview,
+    read_checkpoint,
+)
+
+
+def refused(call, *args):
+    with pytest.raises(UserError) as error:
+        call(*args)
+    return str(error.value)
+
+
+@pytest.fixture
+def last(gan_run):
+    return gan_run / "checkpoints" / "last.ckpt"
+
+
+def test_one_that_is_not_there(last, tmp_path):
+    missing = last.with_name("lats.ckpt")
+    assert refused(read_checkpoint, str(missing)) == f"there is no checkpoint {missing}: the folder holds {last}"
+    elsewhere = "a run keeps its own in RUN/checkpoints/last.ckpt"
+    for path in (tmp_path / "last.ckpt", tmp_path / "no" / "folder.ckpt"):
+        assert refused(read_checkpoint, str(path)) == f"there is no checkpoint {path}: {elsewhere}"
+
+
+def test_the_nearest_three_are_named(tmp_path):
+    for name in ("best", "last", "epoch-1", "epoch-2"):
+        (tmp_path / f"{name}.ckpt").touch()
+    message = refused(read_checkpoint, str(tmp_path / "epoch-3.ckpt"))
+    assert message.count(str(tmp_path)) == 4
+    assert f"{tmp_path / 'epoch-1.ckpt'}, {tmp_path / 'epoch-2.ckpt'}" in message or "epoch-2.ckpt, " in message
+
+
+def test_one_that_is_cut_off(last, tmp_path):
+    cut = tmp_path / "cut.ckpt"
+    cut.write_bytes(last.read_bytes()[:5000])
+    assert refused(read_checkpoint, str(cut)).startswith(f"{cut} is not a checkpoint, or was cut off: use another one")
+
+
+class Harmful:
+    """What weights_only=True does not open."""
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    path = tmp_path / "harmful.ckpt"
+    torch.save({"state_dict": Harmful()}, path)
+    assert refused(read_checkpoint, str(path)).startswith(f"{path} cannot be opened as a checkpoint (")
+
+
+@pytest.mark.parametrize("content", [{"weights": 1}, [1, 2]])
+def test_what_is_no_lightning_checkpoint(tmp_path, content):
+    path = tmp_path / "other.ckpt"
+    torch.save(content, path)
+    assert refused(read_checkpoint, str(path)) == f"{path} is not a Lightning checkpoint: it holds no state_dict"
+
+
+def test_one_of_another_class(last):
+    path = str(last)
+    check_checkpoint(path, "lightning_models.gan.GAN")
+    assert refused(check_checkpoint, path, "lightning_models.gan_variants.WGAN") == (
+        f"{path} holds a GAN, but the model is a WGAN: use the config.yaml of the checkpoint's own run folder"
+    )
+
+
+def test_one_of_another_project_is_not_checked_for_its_class(tmp_path):
+    path = tmp_path / "other.ckpt"
+    torch.save({"state_dict": {}}, path)
+    check_checkpoint(str(path), "lightning_models.gan.GAN")
+    assert "holds no model of this project: its class is None" in refused(load_model, str(path))
+
+
+@pytest.mark.parametrize("name", ["lightning_models.gan.Gone", "lightning_models.gone.GAN"])
+def test_a_class_that_does_not_exist_any_more(last, tmp_path, name):
+    path = tmp_path / "old.ckpt"
+    torch.save(torch.load(last, weights_only=True) | {"model_class": name}, path)
+    assert refused(load_model, str(path)) == f"{path} holds a {name}, which does not exist in this version"
+
+
+def test_a_model_is_loaded_in_evaluation_mode(last):
+    model = load_model(str(last))
+    assert not model.training
+    assert not any(module.training for module in model.modules())
+    stored = read_checkpoint(str(last))["state_dict"]
+    assert all(torch.equal(weight, stored[name]) for name, weight in model.state_dict().items())
+
+
+class Pair(nn.Module):
+    def __init__(self, width=2, extra=False):
+        super().__init__()
+        self.a, self.b = nn.Linear(2, width), nn.Linear(width, 1)
+        if extra:
+            self.c = nn.Linear(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted", "message"),
+    [
+        (Pair(2), Pair(3), "a.weight is (2, 2) there and (3, 2) in the model (3 such weights). "),
+        (Pair(extra=True), Pair(), "c.bias is only in the checkpoint (2 such weights). "),
+        (Pair(), Pair(extra=True), "c.bias is only in the model (2 such weights). "),
+    ],
+)
+def test_weights_that_do_not_fit(tmp_path, stored, wanted, message):
+    path = tmp_path / "pair.ckpt"
+    torch.save({"state_dict": stored.state_dict()}, path)
+    check_weights(str(path), stored)
+    expected = (
+        f"^{re.escape(f'{path} does not fit this Pair: {message}')}Use the config.yaml of the checkpoint's own run"
+    )
+    with pytest.raises(UserError, match=expected):
+        check_weights(str(path), wanted)
+
+
+class Classes(nn.Module):
+    def __init__(self, **hparams):
+        super().__init__()
+        self.hparams = hparams
+
+
+def test_classes_and_vocabulary_must_be_those_of_the_checkpoint(tmp_path):
+    path = tmp_path / "names.ckpt"
+    torch.save({"state_dict": {}, "hyper_parameters": {"class_names": ["a", "b"], "vocabulary": None}}, path)
+    check_carried(str(path), Classes(class_names=("a", "b"), vocabulary=["x"]))
+    for found, shown in ((["b", "a"], "2 ('b' 'a')"), (None, "none")):
+        assert refused(check_carried, str(path), Classes(class_names=found)) == (
+            f"the class names of {path} and of this data differ: 2 ('a' 'b') there, {shown} here. "
+            "Use the data that it was trained on, or leave out --data.class_names"
+        )
+
+
+def test_a_preview_shows_eight_values():
+    assert preview("abcdefgh") == "8 ('a' 'b' 'c' 'd' 'e' 'f' 'g' 'h')"
+    assert preview("abcdefghi") == "9 ('a' 'b' 'c' 'd' 'e' 'f' 'g' 'h' ...)"
