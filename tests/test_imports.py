@@ -45,11 +45,11 @@ def test_every_folder_has_its_place():
     assert packages - placed == {"lab"}
 
 
-def test_at_the_top_of_lightning_models_are_the_families_and_tracking():
+def test_at_the_top_of_lightning_models_are_the_families():
     """Whatever else stood there would count as a family and could import nearly everything."""
     found = {path.stem for path in (ROOT / "lightning_models").glob("*.py")}
     assert found == {
-        *("__init__", "tracking", "gan", "gan_variants", "vae"),
+        *("__init__", "gan", "gan_variants", "vae"),
         *("image_classifier", "sequence_classifier", "language_model"),
     }
 

@@ -18,8 +18,8 @@ class StackedMNIST(MNIST):
 
     native_shape = (3, 28, 28)
     native_class_names = tuple(f"{number:03}" for number in range(1000))
-    judge = "mnist"  # whose classifier tells the classes
-    judged_by_channel = True
+    feature_classifier = "mnist"  # published by configs/classifier/mnist_features.yaml; it classifies each channel
+    classified_by_channel = True
 
     def __init__(
         self, num_images: int = 128_000, num_test_images: int = 26_000, stack_seed: int = 0, **kwargs: Any

@@ -14,8 +14,21 @@ MOVED_MODULES = {  # a class keeps its name and is found in the module on the ri
     "lightning_models.alarm_rules": "lightning_models.callbacks.alarm_rules",
 }
 
+MOVED_CLASSES = {  # a class that has another name now, also by its short name
+    "lightning_models.callbacks.publish_judge.PublishJudge": (
+        "lightning_models.callbacks.publish_classifier.PublishClassifier"
+    ),
+    "PublishJudge": "lightning_models.callbacks.publish_classifier.PublishClassifier",
+}
+MOVED_CONFIGS = {
+    "configs/classifier/digits_judge.yaml": "configs/classifier/digits_features.yaml",
+    "configs/classifier/mnist_judge.yaml": "configs/classifier/mnist_features.yaml",
+}
+
 
 def current_path(class_path: str) -> str:
     """`class_path` as it is today: "lightning_models.losses.Hinge" for "lightning_models.objectives.Hinge"."""
+    if class_path in MOVED_CLASSES:
+        return MOVED_CLASSES[class_path]
     module, _, name = class_path.rpartition(".")
     return f"{MOVED_MODULES[module]}.{name}" if module in MOVED_MODULES else class_path

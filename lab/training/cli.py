@@ -39,7 +39,7 @@ from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.stopped import CheckpointWhenStopped
 from lightning_models.callbacks.text_samples import TextSamples
 from lightning_models.callbacks.throughput import Throughput
-from lightning_models.tracking import WandbOptions, close_wandb, make_loggers
+from lightning_models.tracking.wandb_runs import WandbOptions, close_wandb, make_loggers
 
 DEFAULT_EPOCHS = 20  # where neither trainer.max_epochs nor max_steps nor max_time is given
 HIGHEST_SEED = 2**32 - 1

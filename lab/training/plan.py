@@ -15,7 +15,7 @@ from lab.compat.class_changes import keep_only_what_was_set
 from lab.training.cli import ProjectCLI, give_an_end
 from lab.training.quiet import quieten_libraries
 from lab.training.running import run_trainer
-from lightning_models.feature_extractors.choice import choose_network
+from lightning_models.feature_extractors.choice import choose_extractor
 from lightning_models.metrics.report import MEASURES
 from lightning_models.modules.image_generator import ImageGenerator
 
@@ -78,7 +78,7 @@ class Plan(ProjectCLI):
         if quality.every_n_epochs == 0:
             return "quality.every_n_epochs is 0"
         channels, height, width = self.model.image_shape
-        network, notes = choose_network(quality.network, self.datamodule, (channels, height, width), during_fit=True)
+        network, notes = choose_extractor(quality.network, self.datamodule, (channels, height, width), during_fit=True)
         if network is not None:
             return ""
         return notes[0].removeprefix("quality").strip() if notes else f"quality.network is {quality.network}"

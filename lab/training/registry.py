@@ -14,7 +14,7 @@ from lightning_models import losses, networks
 from lightning_models.callbacks.confusion import ConfusionMatrices
 from lightning_models.callbacks.learning_curves import LearningCurves
 from lightning_models.callbacks.mistakes import WorstMistakes
-from lightning_models.callbacks.publish_judge import PublishJudge  # noqa: F401, named in configs
+from lightning_models.callbacks.publish_classifier import PublishClassifier  # noqa: F401, named in configs
 from lightning_models.callbacks.vae_pictures import VAEPictures
 from lightning_models.gan import GAN
 from lightning_models.gan_variants import LSGAN, WGAN, WGANGP

@@ -19,7 +19,7 @@ from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.text_samples import TextSamples
 from lightning_models.modules.injection import parameter_names
-from lightning_models.tracking import WandbOptions
+from lightning_models.tracking.wandb_runs import WandbOptions
 
 
 class ExplainingParser(LightningArgumentParser):

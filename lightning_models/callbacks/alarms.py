@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from lightning_models.callbacks.alarm_rules import Observation, RestartAskedError, StoppedByAlarmError, all_rules
 from lightning_models.drawing.pictures import to_picture
-from lightning_models.feature_extractors.choice import choose_network
-from lightning_models.feature_extractors.classifier import find_judge
-from lightning_models.feature_extractors.networks import FeatureNetwork
+from lightning_models.feature_extractors.choice import choose_extractor, classifier_name
+from lightning_models.feature_extractors.classifier import find_classifier
+from lightning_models.feature_extractors.networks import FeatureExtractor
 from lightning_models.gan import GAN
 from lightning_models.losses.regularizers import WeightClipping
 from lightning_models.modules.checks import check_at_least
-from lightning_models.tracking import save_picture, tell_wandb
+from lightning_models.tracking.media import save_picture
+from lightning_models.tracking.wandb_runs import send_alert
 
 SAMPLES = 128
 OnAlarm = Literal["warn", "stop", "restart"]
@@ -50,7 +51,7 @@ class Alarms(Callback):
         self.enabled, self.every_n_batches, self.on_alarm, self.restarts = enabled, every_n_batches, on_alarm, restarts
         self.rules = all_rules()
         self.raised: list[dict[str, Any]] = []
-        self.judge: FeatureNetwork | None = None
+        self.classifier: FeatureExtractor | None = None
         self.last_metrics: dict[str, float] = {}
         self.real: Tensor | None = None  # (SAMPLES, channels, height, width) in [0, 1], of the first batches
 
@@ -69,10 +70,9 @@ class Alarms(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         if not (self.enabled and isinstance(pl_module, GAN)) or data is None:
             return
-        name = getattr(data, "judge", None) or type(data).__name__.lower()
-        if find_judge(name) is not None and not getattr(data, "judged_by_channel", False):
+        if find_classifier(classifier_name(data)) is not None and not getattr(data, "classified_by_channel", False):
             with isolate_rng():
-                self.judge, _ = choose_network("auto", data, pl_module.image_shape, during_fit=True)
+                self.classifier, _ = choose_extractor("auto", data, pl_module.image_shape, during_fit=True)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -129,11 +129,13 @@ class Alarms(Callback):
 
     def classes_of(self, samples: Tensor, pl_module: GAN) -> tuple[int, int] | None:
         """Classes among the samples and among real images, by the judge."""
-        if self.judge is None or self.real is None:
+        if self.classifier is None or self.real is None:
             return None
         counts = []
         for images in (samples, self.real):
-            logits = self.judge.of((images.clamp(0, 1) * 255).round().to(torch.uint8), torch.device("cpu")).logits
+            logits = self.classifier.extract(
+                (images.clamp(0, 1) * 255).round().to(torch.uint8), torch.device("cpu")
+            ).logits
             if logits is None:
                 return None
             shares = torch.bincount(logits.argmax(dim=1)).float() / len(images)
@@ -176,7 +178,7 @@ class Alarms(Callback):
             return
         print(f"alarm        {name} at batch {batch:,}: {message}", file=sys.stderr, flush=True)
         self.keep(trainer)
-        tell_wandb(trainer, f"alarm: {name}", message)
+        send_alert(trainer, f"alarm: {name}", message)
         if samples is not None:
             save_picture(trainer, f"alarm-{name}-{batch:07}", to_picture(samples[:64], 8), key=f"alarm-{name}")
 

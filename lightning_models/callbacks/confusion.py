@@ -7,7 +7,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lightning_models.drawing.figures import confusion_figure
-from lightning_models.tracking import save_picture
+from lightning_models.tracking.media import save_picture
 
 
 @runtime_checkable

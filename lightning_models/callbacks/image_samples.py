@@ -13,7 +13,7 @@ from lightning_models.modules.checks import check_at_least
 from lightning_models.modules.image_generator import ImageGenerator
 from lightning_models.modules.latent import InterpolationMode
 from lightning_models.modules.schedules import total_batches
-from lightning_models.tracking import save_picture
+from lightning_models.tracking.media import save_picture
 
 
 class ImageSamples(Callback):

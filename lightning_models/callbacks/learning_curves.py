@@ -7,7 +7,7 @@ from pathlib import Path
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lightning_models.drawing.figures import Curve, curves_figure
-from lightning_models.tracking import save_picture
+from lightning_models.tracking.media import save_picture
 
 
 class LearningCurves(Callback):

@@ -10,7 +10,7 @@ from torch import Tensor
 from lightning_models.drawing.figures import new_figure, to_image
 from lightning_models.drawing.pictures import SMALLEST_SIDE
 from lightning_models.image_classifier import ImageClassifier
-from lightning_models.tracking import save_picture
+from lightning_models.tracking.media import save_picture
 
 
 class WorstMistakes(Callback):

@@ -14,7 +14,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.throughput import Throughput
-from lightning_models.tracking import MetricsFile, save_table
+from lightning_models.tracking.media import save_table
+from lightning_models.tracking.metrics_file import MetricsFile
 
 
 class RunSummary(Callback):

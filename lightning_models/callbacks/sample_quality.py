@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lab.errors import UserError
 from lightning_models.feature_extractors.cache import features_of_real
-from lightning_models.feature_extractors.choice import choose_network
-from lightning_models.feature_extractors.networks import FeatureNetwork, Features
+from lightning_models.feature_extractors.choice import choose_extractor
+from lightning_models.feature_extractors.networks import FeatureExtractor, Features
 from lightning_models.metrics.quality import Measured, Quality, check_finite
 from lightning_models.metrics.report import table
 from lightning_models.modules.checks import check_at_least
@@ -64,9 +64,9 @@ class SampleQuality(Callback):
         check_at_least("quality.every_n_epochs", every_n_epochs or 0, 0)
         self.option, self.num_samples, self.num_samples_in_fit = network, num_samples, num_samples_in_fit
         self.every_n_epochs, self.seed = every_n_epochs, seed
-        self.network: FeatureNetwork | None = None
-        self.report: dict[str, Any] = {}  # of the last measurement: the network, numbers of images, floor, problems
-        self.floors: dict[tuple[Part, int], dict[str, float]] = {}
+        self.network: FeatureExtractor | None = None
+        self.report: dict[str, Any] = {}  # of the last measurement: the network, numbers of images, baseline, problems
+        self.baselines: dict[tuple[Part, int], dict[str, float]] = {}
         self.kept: dict[tuple[str, int], Features] = {}  # of real images
         self.told: set[str] = set()
 
@@ -126,7 +126,7 @@ class SampleQuality(Callback):
         self.kept = {}
         shape = (int(pl_module.image_shape[0]), int(pl_module.image_shape[1]), int(pl_module.image_shape[2]))
         with isolate_rng():  # a network draws its initial weights before it gets those of a file
-            self.network, notes = choose_network(self.option, data, shape, during_fit=trainer.state.fn == "fit")
+            self.network, notes = choose_extractor(self.option, data, shape, during_fit=trainer.state.fn == "fit")
         for note in notes:
             self.tell(trainer, note)
 
@@ -136,10 +136,10 @@ class SampleQuality(Callback):
             return
         network, data = self.network, cast(ImageData, trainer.datamodule)  # type: ignore[attr-defined]
         device = torch.device("cpu") if pl_module.device.type == "mps" else pl_module.device  # which has no float64
-        known = self.real(network, data, "train", network.searched, device)
+        known = self.real(network, data, "train", network.max_neighbours, device)
         apart: Split = "test" if len(data.test_images) else "val"
         held_out = self.real(network, data, apart, num_samples, device)
-        # As many samples as there are held-out images, so that the floor is of equal numbers.
+        # As many samples as there are held-out images, so that the baseline is of equal numbers.
         n_fake = len(held_out) or min(num_samples, len(known))
         real, others = (held_out, known[:n_fake]) if part == "test" else (known[:num_samples], held_out)
         self.report = {
@@ -159,9 +159,9 @@ class SampleQuality(Callback):
             measured = self.compared(trainer, images, network, real, known, held_out, device)
         except ValueError as error:
             measured = Measured(problems=[str(error)])
-        if (part, num_samples) not in self.floors and measured.values and len(others):
-            self.floors[part, num_samples] = self.floor(trainer, network, real, others, device)
-        self.report["floor"] = self.floors.get((part, num_samples), {})
+        if (part, num_samples) not in self.baselines and measured.values and len(others):
+            self.baselines[part, num_samples] = self.baseline(trainer, network, real, others, device)
+        self.report["baseline"] = self.baselines.get((part, num_samples), {})
         self.report["values"], self.report["problems"] = measured.values, measured.problems
         for problem in measured.problems:
             self.tell(trainer, f"quality      {problem}")
@@ -170,7 +170,7 @@ class SampleQuality(Callback):
         pl_module.log_dict(logged, sync_dist=True)
 
     def real(
-        self, network: FeatureNetwork, data: ImageData, split: Split, count: int, device: torch.device
+        self, network: FeatureExtractor, data: ImageData, split: Split, count: int, device: torch.device
     ) -> Features:
         """Features of at most `count` of a split's images, chosen by the seed, in random order."""
         if (split, count) not in self.kept:
@@ -183,7 +183,7 @@ class SampleQuality(Callback):
         self,
         trainer: Trainer,
         images: Tensor,
-        network: FeatureNetwork,
+        network: FeatureExtractor,
         real: Features,
         known: Features,
         held_out: Features,
@@ -200,7 +200,7 @@ class SampleQuality(Callback):
                 f"{int((~finite).sum()):,} of {len(finite):,} generated images hold NaN or infinite pixels: "
                 "the generator has diverged, nothing can be measured"
             )
-        fake = network.of((images.clamp(0, 1) * 255).round().to(torch.uint8), device)  # as the real ones: 8 bits
+        fake = network.extract((images.clamp(0, 1) * 255).round().to(torch.uint8), device)  # as the real ones: 8 bits
         quality = Quality(network.num_features, network.num_classes, self.seed, device)
         rank, size = trainer.global_rank, trainer.world_size
         self.update(quality, network, real[rank::size], real=True)
@@ -209,8 +209,8 @@ class SampleQuality(Callback):
             quality.update_neighbours(known[rank::size].features, held_out[rank::size].features)
         return quality.compute()
 
-    def floor(
-        self, trainer: Trainer, network: FeatureNetwork, real: Features, others: Features, device: torch.device
+    def baseline(
+        self, trainer: Trainer, network: FeatureExtractor, real: Features, others: Features, device: torch.device
     ) -> dict[str, float]:
         """What `others`, real images too, get in place of generated ones: what a perfect model could reach."""
         quality = Quality(network.num_features, network.num_classes, self.seed, device)
@@ -220,7 +220,7 @@ class SampleQuality(Callback):
         return quality.compute().values
 
     @staticmethod
-    def update(quality: Quality, network: FeatureNetwork, found: Features, real: bool) -> None:
+    def update(quality: Quality, network: FeatureExtractor, found: Features, real: bool) -> None:
         """Add images to a comparison."""
         logits = None if found.logits is None else network.class_logits(found.logits)
         quality.update(found.features, logits, real)

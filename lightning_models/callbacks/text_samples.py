@@ -7,7 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from lab.errors import UserError
 from lightning_models.language_model import CharLanguageModel
 from lightning_models.modules.text_sampling import check_sampling
-from lightning_models.tracking import save_table, save_text
+from lightning_models.tracking.media import save_table, save_text
 
 COLUMNS = ["batches", "text"]
 

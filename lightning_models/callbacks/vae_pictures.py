@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_models.drawing.pictures import to_picture
 from lightning_models.modules.latent import interpolate
-from lightning_models.tracking import save_picture
+from lightning_models.tracking.media import save_picture
 from lightning_models.vae import VAE, kl_to_standard_normal
 
 

@@ -1,1 +1,1 @@
-"""Networks whose features say how alike images are."""
+"""Feature extractors: networks whose features measure generated images."""

@@ -1,56 +1,64 @@
-"""Which network compares the images of a data set."""
+"""Which feature extractor compares the images of a data set."""
 
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from lab.errors import UserError
-from lightning_models.feature_extractors.classifier import Judge, find_judge, how_to_train
+from lightning_models.feature_extractors.classifier import ClassifierFeatures, find_classifier, how_to_train
 from lightning_models.feature_extractors.networks import (
-    FeatureNetwork,
+    FeatureExtractor,
     ImageShape,
     InceptionFeatures,
     RandomFeatures,
     inception_weights,
 )
 
+OLD_NAMES = {"judge": "classifier"}  # values of --quality.network of version 0.1
 
-def choose_network(
+
+def choose_extractor(
     option: str, data: Any, image_shape: ImageShape, during_fit: bool
-) -> tuple[FeatureNetwork | None, list[str]]:
-    """The network that `option` (see SampleQuality) means for images of `data`, and what a user should know of it.
+) -> tuple[FeatureExtractor | None, list[str]]:
+    """The feature extractor that `option` (see SampleQuality) means for images of `data`, and notes for the user.
 
     Raises:
-        ValueError: if a network was asked for that is missing or does not fit the images.
+        UserError: if the option names a network that is missing or does not fit the images.
     """
-    channelwise = bool(getattr(data, "judged_by_channel", False))
+    option = OLD_NAMES.get(option, option)
+    channelwise = bool(getattr(data, "classified_by_channel", False))
     if option == "none":
         return None, []
     if option == "random":
         return RandomFeatures(image_shape), []
     if option == "inception":
         return InceptionFeatures(), []
-    name = getattr(data, "judge", None) or type(data).__name__.lower()
-    if option not in ("auto", "judge"):
-        return Judge(Path(option), image_shape, channelwise), []
-    path = find_judge(name)
-    if option == "judge":
+    name = classifier_name(data)
+    if option not in ("auto", "classifier"):
+        return ClassifierFeatures(Path(option), image_shape, channelwise), []
+    path = find_classifier(name)
+    if option == "classifier":
         if path is None:
-            raise UserError(f"there is no judge of {name} images: {how_to_train(name)}")
-        return Judge(path, image_shape, channelwise), []
+            raise UserError(f"there is no classifier of {name} images: {how_to_train(name)}")
+        return ClassifierFeatures(path, image_shape, channelwise), []
 
     if path is None:
-        reason = f"there is no judge of {name} images"
+        reason = f"there is no classifier of {name} images"
     else:
         try:
-            return Judge(path, image_shape, channelwise), []
-        except ValueError as error:
+            return ClassifierFeatures(path, image_shape, channelwise), []
+        except UserError as error:
             reason = str(error)
     if during_fit:
         return None, [f"quality      not measured during training: {reason}. {how_to_train(name)}"]
     if image_shape[0] == 3 and find_spec("torch_fidelity") is not None and inception_weights().is_file():
         return InceptionFeatures(), []
     return RandomFeatures(image_shape), [
-        f"quality      {reason}: measured by random convolutions, whose numbers compare runs on this data only. "
-        f"{how_to_train(name)}"
+        f"quality      {reason}: measured with random convolutions, whose numbers can be compared only between runs on "
+        f"this data. {how_to_train(name)}"
     ]
+
+
+def classifier_name(data: Any) -> str:
+    """The name of the published classifier for the images of a data module: "mnist" for MNIST and StackedMNIST."""
+    return getattr(data, "feature_classifier", None) or type(data).__name__.lower()

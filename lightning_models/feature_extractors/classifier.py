@@ -1,11 +1,10 @@
-"""Judges: classifiers of the project's own whose features measure generated images, kept in the user's cache."""
+"""Classifiers of this project as feature extractors; published ones are stored in the user's cache."""
 
 import hashlib
-import importlib
 import json
 import os
 import shutil
-import uuid
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,58 +12,59 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lab.errors import UserError
-from lightning_models.feature_extractors.networks import FeatureNetwork, Features, ImageShape
+from lab.compat.moved import current_path
+from lab.errors import UserError, UserFileError
+from lab.files import atomic_write
+from lightning_models import image_classifier
+from lightning_models.feature_extractors.networks import FeatureExtractor, Features, ImageShape
+
+OLD_FOLDER = "judges"  # where version 0.1 published classifiers
+WITH_CONFIGS = ("mnist", "digits")  # configs/classifier/<name>_features.yaml trains and publishes these
 
 
 def cache_folder() -> Path:
-    """`lightning_models` in the user's cache, $XDG_CACHE_HOME or ~/.cache; decoded images lie there too."""
+    """`lightning_models` in the user's cache, $XDG_CACHE_HOME or ~/.cache; decoded images are stored there too."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lightning_models"
 
 
-def judge_path(name: str) -> Path:
-    """Where the judge of the data `name` lies; a .json of the same name says what it is."""
-    return cache_folder() / "judges" / f"{name}.ckpt"
+def classifier_path(name: str) -> Path:
+    """Where the classifier of the data `name` is published; a .json of the same name describes it."""
+    return cache_folder() / "feature_extractors" / f"{name}.ckpt"
 
 
-def find_judge(name: str) -> Path | None:
-    """The published judge of the data `name`, such as "mnist"; None if there is none."""
-    path = judge_path(name)
-    return path if path.is_file() else None
+def find_classifier(name: str) -> Path | None:
+    """The published classifier of the data `name`, such as "mnist"; None if there is none."""
+    old = cache_folder() / OLD_FOLDER / f"{name}.ckpt"
+    return next((path for path in (classifier_path(name), old) if path.is_file()), None)
 
 
 def publish(checkpoint: Path, name: str, facts: dict[str, Any]) -> Path:
-    """Copy a checkpoint into the cache, with `facts` and its hash in a .json; each is written beside, then renamed."""
-    target = judge_path(name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    described = json.dumps({"name": name, "sha256": sha256(checkpoint), **facts}, indent=2) + "\n"
-    part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
-    try:
-        shutil.copyfile(checkpoint, part)
-        part.replace(target)
-        part.write_text(described)
-        part.replace(target.with_suffix(".json"))
-    finally:
-        part.unlink(missing_ok=True)
+    """Copy a checkpoint into the cache, with `facts` and its hash in a .json."""
+    target = classifier_path(name)
+    description = json.dumps({"name": name, "sha256": sha256(checkpoint), **facts}, indent=2) + "\n"
+    with atomic_write(target) as unfinished:
+        shutil.copyfile(checkpoint, unfinished)
+    with atomic_write(target.with_suffix(".json")) as unfinished:
+        unfinished.write_text(description)
     return target
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content."""
+    """SHA-256 of a file's content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-class Judge(FeatureNetwork):
-    """A classifier of this project's as a feature network: what its last layer decides by.
+class ClassifierFeatures(FeatureExtractor):
+    """A classifier of this project as a feature extractor: its features are the inputs of its last layer.
 
     Args:
-        path: its checkpoint, published or of any run.
-        image_shape: of the images that it is to judge. It takes 3 channels, each alone, if it was made for 1 and
-            `channelwise` is set; the classes are then all combinations.
-        channelwise: see `image_shape`.
+        path: checkpoint of the classifier, published or from any run.
+        image_shape: (channels, height, width) of the images to compare.
+        channelwise: classify each channel alone, with a classifier of single channels; the classes are then all
+            combinations.
 
     Raises:
-        ValueError: if the file is no such checkpoint, is not the one that was published, or does not fit the images.
+        UserError: if the file is no such checkpoint, is not the one that was published, or does not fit the images.
     """
 
     def __init__(self, path: Path, image_shape: ImageShape, channelwise: bool = False) -> None:
@@ -75,21 +75,22 @@ class Judge(FeatureNetwork):
         self.channels = image_shape[0] if channelwise else 1
         if made_for != ((1, *image_shape[1:]) if channelwise else tuple(image_shape)):
             raise UserError(
-                f"the judge {path} takes images of {by(made_for)}, but these are {by(image_shape)} "
-                "(channels x height x width): train one on such images, or choose another --quality.network"
+                f"the classifier {path} takes images of {dimensions(made_for)}, but these are "
+                f"{dimensions(image_shape)} (channels x height x width): train one on such images, or choose another "
+                "--quality.network"
             )
         self.name = facts.get("name", path.stem)
         self.accuracy = facts.get("accuracy")
-        self.description = f"judge {path}"
+        self.description = f"classifier {path}"
         self.num_features = self.classifier.network.num_features * self.channels
         self.num_classes = self.classifier.num_classes**self.channels
-        self.searched = self.searched // self.channels  # the same work
+        self.max_neighbours //= self.channels  # for the same time
         self.fingerprint = facts.get("sha256") or sha256(path)
         low, high = self.classifier.value_range
         self.scale, self.low = (high - low) / 255, low
 
     def forward(self, images: Tensor) -> Features:
-        """See FeatureNetwork; with several channels the features stand in a row, and logits are (batch, C, classes)."""
+        """See FeatureExtractor; the features of several channels are joined, logits are then (batch, C, classes)."""
         network = self.classifier.network
         scaled = images.float() * self.scale + self.low
         if self.channels == 1:
@@ -99,7 +100,10 @@ class Judge(FeatureNetwork):
         return Features(features.flatten(1), network.head(features))
 
     def class_logits(self, logits: Tensor) -> Tensor:
-        """Log-probabilities of all combinations of the channels' classes, the first channel's number first."""
+        """Logits (batch, num_classes); of several channels, log-probabilities of all combinations of their classes.
+
+        The class of the first channel is the most significant digit.
+        """
         if self.channels == 1:
             return logits
         joint, *others = logits.log_softmax(dim=2).unbind(dim=1)
@@ -109,28 +113,31 @@ class Judge(FeatureNetwork):
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What is written beside a published judge, its hash checked; nothing for any other checkpoint.
+    """The description of a published classifier, whose hash is checked; empty for any other checkpoint.
 
     Raises:
-        ValueError: if the checkpoint is missing, or not the one that was published.
+        UserError: if the checkpoint is missing, or not the one that was published.
     """
     if not path.is_file():
-        raise UserError(
-            f"there is no judge {path}: give a classifier's checkpoint, or one of auto, judge, inception, random, none"
+        raise UserFileError(
+            f"there is no classifier {path}: give the path of a classifier's checkpoint, or one of "
+            "auto, classifier, inception, random, none (--quality.network)"
         )
-    described = path.with_suffix(".json")
-    if not described.is_file():
+    description = path.with_suffix(".json")
+    if not description.is_file():
         return {}
-    facts: dict[str, Any] = json.loads(described.read_text())
+    facts: dict[str, Any] = json.loads(description.read_text())
     if facts.get("sha256") != sha256(path):
-        raise UserError(f"{path} is not the judge that {described.name} describes: delete both and train it again")
+        raise UserError(
+            f"{path} is not the classifier that {description.name} describes: delete both and train it again"
+        )
     return facts
 
 
 def how_to_train(name: str) -> str:
-    """What makes a judge of the data `name`."""
-    config = Path("configs") / "classifier" / f"{name}_judge.yaml"
-    if name in ("mnist", "digits"):
+    """How to train a classifier of the data `name`, as an instruction."""
+    config = Path("configs") / "classifier" / f"{name}_features.yaml"
+    if name in WITH_CONFIGS:
         return f"To train one: python cli.py fit -c {config}"
     return "docs/metrics.md says how to train one"
 
@@ -139,20 +146,20 @@ def load_classifier(path: Path) -> Any:
     """The classifier of a checkpoint, on the CPU, in evaluation mode, without gradients.
 
     Raises:
-        ValueError: if the file holds none.
+        UserError: if the file holds none.
     """
     if not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is no checkpoint, or is cut off: train the judge again")
-    name = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("model_class", "")
-    module_name, _, class_name = name.rpartition(".")
+        raise UserError(f"{path} is not a checkpoint, or is cut off: train the classifier again")
+    model_class = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("model_class", "")
+    module_name, _, class_name = current_path(model_class).rpartition(".")
     if not module_name.startswith("lightning_models."):
-        raise UserError(f"{path} holds no model of this project: a judge is an ImageClassifier")
-    kind = getattr(importlib.import_module(module_name), class_name, None)
-    if kind is None or not hasattr(kind, "features"):
-        raise UserError(f"{path} holds a {class_name}: a judge is an ImageClassifier")
-    return kind.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval().requires_grad_(False)
+        raise UserError(f"{path} holds no model of this project: expected an ImageClassifier")
+    family = getattr(sys.modules.get(module_name, image_classifier), class_name, None)  # families are imported by now
+    if family is None or not hasattr(family, "features"):
+        raise UserError(f"{path} holds a {class_name}: expected an ImageClassifier")
+    return family.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval().requires_grad_(False)
 
 
-def by(shape: tuple[int, ...]) -> str:
+def dimensions(shape: tuple[int, ...]) -> str:
     """`1 x 28 x 28`."""
     return " x ".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""Networks whose features say how alike images are. Which one it was belongs to every number."""
+"""Feature extractors: networks whose features measure how alike images are."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ IMAGES_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Features:
-    """What a network says of images: features (images, num_features), logits (images, ...) if it is a classifier."""
+    """Output of a feature extractor: features (images, num_features), and logits (images, ...) of a classifier."""
 
     features: Tensor
     logits: Tensor | None
@@ -31,17 +31,17 @@ class Features:
         return Features(self.features[rows], None if self.logits is None else self.logits[rows])
 
 
-class FeatureNetwork(nn.Module, ABC):
-    """Turns images of 8 bits a channel into features; always in evaluation mode, and never trained.
+class FeatureExtractor(nn.Module, ABC):
+    """Maps images of 8 bits a channel to features; always in evaluation mode, never trained.
 
     Attributes:
-        name: stands in the names of metrics: `fid_<name>`.
-        description: for people.
+        name: part of the names of metrics, `fid_<name>`.
+        description: a few words for people.
         num_features: length of a feature vector.
-        num_classes: of the classifier; none: it is none.
-        accuracy: of the classifier on the test images, from 0 to 1, where it is known.
-        fingerprint: hash of the weights and of how they are used: equal ones give equal features.
-        searched: most training images among which the neighbours of generated ones are looked for.
+        num_classes: number of classes of a classifier; None for other networks.
+        accuracy: accuracy of a classifier on its test images, from 0 to 1; None if unknown.
+        fingerprint: hash of the weights and of how they are used; equal hashes mean equal features.
+        max_neighbours: most training images among which the nearest one to a generated image is searched.
     """
 
     name: str
@@ -50,23 +50,23 @@ class FeatureNetwork(nn.Module, ABC):
     num_classes: int | None = None
     accuracy: float | None = None
     fingerprint: str
-    searched = 60_000
+    max_neighbours = 60_000
 
     @abstractmethod
     def forward(self, images: Tensor) -> Features:
-        """Features of `images` (batch, channels, height, width) uint8."""
+        """Features of a batch of `images` (batch, channels, height, width) uint8."""
 
     def class_logits(self, logits: Tensor) -> Tensor:
         """The logits of `forward` as (batch, num_classes)."""
         return logits
 
-    def train(self, mode: bool = True) -> "FeatureNetwork":
-        """Stay in evaluation mode."""
+    def train(self, mode: bool = True) -> "FeatureExtractor":
+        """Stay in evaluation mode, whatever `mode` is."""
         super().train(False)
         return self
 
     @torch.no_grad()
-    def of(self, images: Tensor, device: torch.device | str = "cpu") -> Features:
+    def extract(self, images: Tensor, device: torch.device | str = "cpu") -> Features:
         """Features, on the CPU, of any number of images (images, channels, height, width) uint8."""
         self.to(device)
         if len(images) == 0:
@@ -76,11 +76,11 @@ class FeatureNetwork(nn.Module, ABC):
         return Features(torch.cat([part.features.cpu() for part in parts]), torch.cat(logits) if logits else None)
 
 
-class RandomFeatures(FeatureNetwork):
-    """Three convolutions with fixed random weights: the last resort, where no trained network fits the images.
+class RandomFeatures(FeatureExtractor):
+    """Three convolutions with fixed random weights, for images that no trained network fits.
 
-    Random features still tell different images apart, but not by what people see in them. Numbers may be compared among
-    runs on the same data only. A feature is the mean or the standard deviation of a channel over a quarter of the map.
+    Random features distinguish images, but not by what people see in them. Their numbers can be compared only between
+    runs on the same data. A feature is the mean or the standard deviation of a channel over a quarter of the map.
     """
 
     name = "random"
@@ -97,64 +97,62 @@ class RandomFeatures(FeatureNetwork):
         self.fingerprint = hash_of(self.state_dict().values())
 
     def forward(self, images: Tensor) -> Features:
-        """See FeatureNetwork."""
         maps = images.float() / 127.5 - 1
         for weight in self.buffers():
-            stride = 2 if min(maps.shape[2:]) >= 8 else 1  # a map of 2 x 2 has quarters still
+            stride = 2 if min(maps.shape[2:]) >= 8 else 1  # so that at least 2 x 2 remain
             maps = torch.relu(torch.conv2d(maps, weight, stride=stride, padding=1))
         mean = nn.functional.adaptive_avg_pool2d(maps, 2)
         variance = nn.functional.adaptive_avg_pool2d(maps.square(), 2) - mean.square()
         return Features(torch.cat([mean, variance.clamp(min=0).sqrt()], dim=1).flatten(1), None)
 
 
-class InceptionFeatures(FeatureNetwork):
+class InceptionFeatures(FeatureExtractor):
     """The Inception-v3 of published Frechet distances (Heusel et al. 2017), through torchmetrics and torch-fidelity.
 
-    Gray images are shown in all three channels. Its weights, 91 MB, are downloaded on first use.
+    Grayscale images are repeated in all three channels. Its weights, 91 MB, are downloaded on first use.
 
     Raises:
-        ValueError: if the package or the weights are missing.
+        UserError: if the package or the weights are missing.
     """
 
     name = "inception"
     description = "Inception-v3"
     num_features = 2048
     num_classes = 1008
-    searched = 10_000  # 150 times as much work as a judge
+    max_neighbours = 10_000  # an image takes 150 times as long as with a small classifier
 
     def __init__(self) -> None:
         super().__init__()
         if find_spec("torch_fidelity") is None:
             raise UserError(
                 "Inception features need the package torch-fidelity: pip install -e '.[inception]', "
-                "or choose --quality.network judge or random"
+                "or choose --quality.network classifier or random"
             )
         from torchmetrics.image.fid import NoTrainInceptionV3
 
         try:
-            self.network = NoTrainInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"])
+            self.network = NoTrainInceptionV3("inception-v3-compat", ["2048"])
         except (OSError, RuntimeError) as error:
             raise UserError(
                 f"the weights of Inception-v3 are not in {inception_weights()} and cannot be downloaded ({error}): "
-                "put them there, or choose --quality.network judge or random"
+                "put them there, or choose --quality.network classifier or random"
             ) from error
         self.fingerprint = hash_of(self.network.state_dict().values())
 
     def forward(self, images: Tensor) -> Features:
-        """See FeatureNetwork."""
         if images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
-        features, logits = self.network._torch_fidelity_forward(images)
-        return Features(features.flatten(1), logits)
+        features = self.network(images)
+        return Features(features, features.mm(self.network.fc.weight.T))  # logits without bias, as in published scores
 
 
 def inception_weights() -> Path:
-    """Where torch-fidelity keeps the weights of its Inception-v3."""
+    """Where torch-fidelity stores the weights of its Inception-v3."""
     return Path(torch.hub.get_dir()) / "checkpoints" / "weights-inception-2015-12-05-6726825d.pth"
 
 
 def hash_of(tensors: Iterable[Tensor], *more: object) -> str:
-    """SHA-256 of the shapes, kinds and content of tensors, and of the text of whatever comes after."""
+    """SHA-256 of the shapes, dtypes and contents of `tensors` and of the representation of everything else."""
     digest = hashlib.sha256(repr(more).encode())
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())

@@ -1,7 +1,7 @@
 """Means over an epoch that are exact: over unequal batches, several processes and a resume in its middle."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ class WeightedMeans(Metric):
         self.names = tuple(names)
         self.add_state("sums", torch.zeros(len(self.names)), dist_reduce_fx="sum", persistent=True)
         self.add_state("weight", torch.zeros(()), dist_reduce_fx="sum", persistent=True)
+        self.register_load_state_dict_post_hook(keep_in_first_process)  # type: ignore[no-untyped-call]  # torch leaves its hook untyped
 
     def update(self, values: Sequence[Tensor], weight: int) -> None:
         """Add the means of a batch, scalars in the order of the names, over `weight` items."""
@@ -37,10 +38,12 @@ class WeightedMeans(Metric):
         """Mean of each quantity, scalars; NaN before the first update."""
         return dict(zip(self.names, (self.sums / self.weight).unbind(), strict=True))
 
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        if torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
-            self.reset()  # or the sums would count once for each process
+
+def keep_in_first_process(means: nn.Module, _: Any) -> None:
+    """Reset the loaded `means` in all processes but the first, or their sums would count once for each process."""
+    in_other_process = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if in_other_process and torch.distributed.get_rank() > 0:
+        cast(WeightedMeans, means).reset()
 
 
 def keep_sums_of_all_processes(module: nn.Module, state_dict: dict[str, Any]) -> None:

@@ -20,21 +20,21 @@ MEASURES = {  # what each says, and where it should be
 def table(report: dict[str, Any]) -> str:
     """A row a measure: the samples' value, that of real images in their place, and what it means."""
     accuracy = report["accuracy"]
-    right = f", {accuracy:.2%} right on test images" if accuracy is not None else ""
+    correct = f", {accuracy:.2%} correct on test images" if accuracy is not None else ""
     other = "training" if report["real_images"] == "test" else "held-out"
     lines = [
         f"quality      {report['n_fake']:,} samples against {report['n_real']:,} {report['real_images']} images, "
         f"seed {report['seed']}",
-        f"features     {report['description']}{right} (sha256 {report['sha256'][:12]})",
-        f"floor        as many {other} images in place of the samples" if report["floor"] else "floor        none",
+        f"features     {report['description']}{correct} (sha256 {report['sha256'][:12]})",
+        f"baseline     as many {other} images in place of the samples" if report["baseline"] else "baseline     none",
         "",
-        f"  {'measure':18} {'samples':>17} {'floor':>17}   should be",
+        f"  {'measure':18} {'samples':>17} {'baseline':>17}   should be",
     ]
-    values, floor = report["values"], report["floor"]
+    values, baseline = report["values"], report["baseline"]
     for name, (meaning, goal) in MEASURES.items():
         if name in values:
             shown = f"{name}_{report['network']}" if name in ("fid", "kid") else name
-            lines.append(f"  {shown:18} {spread(values, name):>17} {spread(floor, name):>17}   {goal}: {meaning}")
+            lines.append(f"  {shown:18} {spread(values, name):>17} {spread(baseline, name):>17}   {goal}: {meaning}")
     lines += [f"  not measured  {problem}" for problem in report["problems"]]
     return "\n".join(lines)
 

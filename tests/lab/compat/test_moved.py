@@ -11,7 +11,7 @@ import torch
 import yaml
 
 import cli
-from lab.compat.moved import MOVED_MODULES, current_path
+from lab.compat.moved import MOVED_CLASSES, MOVED_CONFIGS, MOVED_MODULES, current_path
 from lab.training.checkpoints import load_model
 from lab.training.plan import Plan
 
@@ -65,6 +65,7 @@ OLD_CLASSES = {
     "lightning_models.sequence_classifier": "SequenceClassifier",
     "lightning_models.vae": "VAE",
 }
+NEW_NAMES = {"lightning_models.callbacks.publish_judge.PublishJudge": "PublishClassifier"}
 NOT_PARSED_YET = pytest.mark.xfail(strict=True, reason="the parser does not translate class paths of a config yet")
 OLD_PATHS = [f"{module}.{name}" for module, names in OLD_CLASSES.items() for name in names.split()]
 
@@ -83,7 +84,7 @@ def test_a_class_of_version_0_1_is_found(old):
     module, _, name = current_path(old).rpartition(".")
     found = getattr(importlib.import_module(module), name)
     assert isinstance(found, type)
-    assert found.__name__ == old.rpartition(".")[2]
+    assert found.__name__ == NEW_NAMES.get(old, old).rpartition(".")[2]
 
 
 @pytest.mark.parametrize("module", MOVED_MODULES)
@@ -91,6 +92,18 @@ def test_the_table_names_only_modules_that_are_gone(module):
     assert any(old.startswith(f"{module}.") for old in OLD_PATHS) or module == "lightning_models.alarm_rules"
     assert importlib.util.find_spec(module) is None
     assert importlib.util.find_spec(MOVED_MODULES[module]) is not None
+
+
+@pytest.mark.parametrize("old", MOVED_CLASSES)
+def test_a_renamed_class_is_found_by_its_old_path_and_short_name(old):
+    module, _, name = current_path(old).rpartition(".")
+    assert isinstance(getattr(importlib.import_module(module), name), type)
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED_CONFIGS.items())
+def test_a_renamed_config_has_only_its_new_path(old, new):
+    assert not (ROOT / old).exists()
+    assert (ROOT / new).is_file()
 
 
 def test_a_current_class_and_another_projects_keep_their_paths():

@@ -16,7 +16,8 @@ from lightning_models.callbacks.progress import ProgressBar
 from lightning_models.callbacks.run_summary import RunSummary
 from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.text_samples import TextSamples
-from lightning_models.tracking import MetricsFile, WandbOptions
+from lightning_models.tracking.metrics_file import MetricsFile
+from lightning_models.tracking.wandb_runs import WandbOptions
 from tests import tiny_runs
 from tests.tiny_runs import resumed
 

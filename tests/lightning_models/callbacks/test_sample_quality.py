@@ -9,7 +9,13 @@ import pytest
 import torch
 
 import cli
-from lightning_models.feature_extractors.classifier import find_judge, judge_path, load_classifier, publish, sha256
+from lightning_models.feature_extractors.classifier import (
+    classifier_path,
+    find_classifier,
+    load_classifier,
+    publish,
+    sha256,
+)
 from lightning_models.gan import GAN
 
 SMALL = [
@@ -26,14 +32,14 @@ BY_CLASS = {"modes", "class_kl", "classifier_score", "classifier_score_std"}
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory):
+def classifier(tmp_path_factory):
     """The checkpoint of a classifier of digits, hardly trained."""
-    run_dir = tmp_path_factory.mktemp("judge") / "run"
+    run_dir = tmp_path_factory.mktemp("classifier") / "run"
     options = ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "2", "--quiet", "--run_dir", str(run_dir)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(run_dir.parent))
-        cli.main(["fit", "-c", "configs/classifier/digits_judge.yaml", *options])
-        published = find_judge("digits")
+        cli.main(["fit", "-c", "configs/classifier/digits_features.yaml", *options])
+        published = find_classifier("digits")
         assert sha256(published) == sha256(run_dir / "checkpoints" / "best.ckpt")
         facts = json.loads(published.with_suffix(".json").read_text())
         assert facts["sha256"] == sha256(published)
@@ -51,10 +57,10 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def with_judge(judge, cache):
-    """A cache that holds the judge of digits."""
-    facts = json.loads(judge.with_suffix(".json").read_text())
-    return publish(judge, "digits", {"accuracy": facts["accuracy"]})
+def with_classifier(classifier, cache):
+    """A cache that holds the classifier of digits."""
+    facts = json.loads(classifier.with_suffix(".json").read_text())
+    return publish(classifier, "digits", {"accuracy": facts["accuracy"]})
 
 
 def rows(run_dir, column):
@@ -71,7 +77,7 @@ def summary(run_dir):
 
 
 @pytest.fixture
-def trained(tmp_path, with_judge):
+def trained(tmp_path, with_classifier):
     """A run of five epochs, measured after the second, the fourth and the last."""
     run_dir = tmp_path / "run"
     epochs = ["--trainer.max_epochs", "5", "--quality.every_n_epochs", "2", "--quality.num_samples_in_fit", "100"]
@@ -87,7 +93,7 @@ def test_a_fit_is_measured_and_keeps_its_best_weights(trained):
     assert best["global_step"] == (8, 16, 20)[found.index(min(found))]
     told = summary(trained)["quality"]
     assert (told["network"], told["n_real"], told["n_fake"], told["seed"]) == ("digits", 100, 100, 0)
-    assert told["sha256"] == sha256(judge_path("digits"))
+    assert told["sha256"] == sha256(classifier_path("digits"))
     assert {f"val/{name}" for name in MEASURES} <= set(summary(trained)["metrics"])
 
 
@@ -120,17 +126,17 @@ def test_a_checkpoint_is_measured(trained, command, capsys):
     printed = capsys.readouterr().out
     part, n_real, kind = {"validate": ("val", 1293, "training"), "test": ("test", 360, "test")}[command]
     assert f"360 samples against {n_real:,} {kind} images, seed 0" in printed
-    assert "right on test images (sha256" in printed
+    assert "correct on test images (sha256" in printed
     assert "fid_digits" in printed
     found = summary(trained / command)
     assert {f"{part}/{name}" for name in MEASURES} <= set(found["metrics"])
-    floor, values = found["quality"]["floor"], found["quality"]["values"]
-    assert floor["fid"] < values["fid"] / 2  # four batches learn nothing
-    assert floor["precision"] > 0.7
-    assert floor["class_kl"] < 0.05
+    baseline, values = found["quality"]["baseline"], found["quality"]["values"]
+    assert baseline["fid"] < values["fid"] / 2  # four batches learn nothing
+    assert baseline["precision"] > 0.7
+    assert baseline["class_kl"] < 0.05
 
 
-def test_training_is_bitwise_the_same_with_and_without(tmp_path, with_judge):
+def test_training_is_bitwise_the_same_with_and_without(tmp_path, with_classifier):
     """Weights, optimizers, running averages and the random states of all generators."""
     found = []
     for name, options in (("without", ["--quality.network", "none"]), ("with", ["--quality.every_n_epochs", "1"])):
@@ -159,17 +165,17 @@ def assert_equal(one, other):
         assert one == other
 
 
-def test_without_a_judge_a_fit_says_how_to_train_one(tmp_path, cache, capsys):
+def test_without_a_classifier_a_fit_says_how_to_train_one(tmp_path, cache, capsys):
     cli.main([*GENERATOR, "--trainer.max_epochs", "1", "--run_dir", str(tmp_path / "run")])
     said = capsys.readouterr().err
-    assert "not measured during training: there is no judge of digits images." in said
-    assert "To train one: python cli.py fit -c configs/classifier/digits_judge.yaml" in said
+    assert "not measured during training: there is no classifier of digits images." in said
+    assert "To train one: python cli.py fit -c configs/classifier/digits_features.yaml" in said
     assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["last.ckpt"]
     assert summary(tmp_path / "run")["quality"] is None
     last = str(tmp_path / "run" / "checkpoints" / "last.ckpt")
     cli.main(["validate", "-c", str(tmp_path / "run" / "config.yaml"), "--ckpt_path", last])
     printed = capsys.readouterr()
-    assert "measured by random convolutions, whose numbers compare runs on this data only" in printed.err
+    assert "measured with random convolutions, whose numbers can be compared only between runs on" in printed.err
     assert "fid_random" in printed.out
     found = summary(tmp_path / "run" / "validate")["metrics"]
     expected = {name.replace("digits", "random") for name in MEASURES - BY_CLASS}
@@ -177,7 +183,7 @@ def test_without_a_judge_a_fit_says_how_to_train_one(tmp_path, cache, capsys):
     assert not {f"val/{name}" for name in BY_CLASS} & set(found)
 
 
-def test_a_vae_is_measured(tmp_path, with_judge):
+def test_a_vae_is_measured(tmp_path, with_classifier):
     options = ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "4"]
     options += ["--quiet", "--quality.num_samples_in_fit", "100", "--run_dir", str(tmp_path / "run")]
     options += ["--trainer.log_every_n_steps", "2", "--trainer.check_val_every_n_epoch", "1"]
@@ -187,7 +193,7 @@ def test_a_vae_is_measured(tmp_path, with_judge):
     assert (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()  # by the ELBO
 
 
-def test_a_diverged_generator_is_named_and_the_rest_goes_on(tmp_path, with_judge, capsys, monkeypatch):
+def test_a_diverged_generator_is_named_and_the_rest_goes_on(tmp_path, with_classifier, capsys, monkeypatch):
     monkeypatch.setattr(GAN, "decode", lambda self, latent: torch.full((len(latent), *self.image_shape), torch.nan))
     options = ["--quality.num_samples_in_fit", "100", "--samples.grid", "1", "--samples.interpolation_steps", "0"]
     cli.main([*GENERATOR, *options, "--trainer.max_epochs", "1", "--run_dir", str(tmp_path / "run")])
@@ -198,7 +204,7 @@ def test_a_diverged_generator_is_named_and_the_rest_goes_on(tmp_path, with_judge
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
 
 
-def test_too_few_images_leave_the_other_measures(tmp_path, with_judge, capsys):
+def test_too_few_images_leave_the_other_measures(tmp_path, with_classifier, capsys):
     options = ["--quality.num_samples_in_fit", "5", "--trainer.max_epochs", "1", "--run_dir", str(tmp_path / "run")]
     cli.main([*GENERATOR, *options])
     said = capsys.readouterr().err
@@ -210,9 +216,12 @@ def test_too_few_images_leave_the_other_measures(tmp_path, with_judge, capsys):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ("no/such.ckpt", "there is no judge no/such.ckpt: give a classifier's checkpoint, or one of auto, judge"),
+        ("no/such.ckpt", "there is no classifier no/such.ckpt: give the path of a classifier's"),
         ("inception", "Inception features need the package torch-fidelity: pip install"),
-        ("judge", "there is no judge of digits images: To train one: python cli.py fit -c configs/classifier/digits"),
+        (
+            "classifier",
+            "there is no classifier of digits images: To train one: python cli.py fit -c configs/",
+        ),
     ],
 )
 def test_networks_that_are_missing_are_named(tmp_path, cache, network, message, capsys):
@@ -223,10 +232,10 @@ def test_networks_that_are_missing_are_named(tmp_path, cache, network, message, 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_judge_of_other_images_is_refused(tmp_path, judge, with_judge, capsys):
+def test_a_classifier_of_other_images_is_refused(tmp_path, classifier, with_classifier, capsys):
     other_size = [*GENERATOR, "--data.image_size", "16", "--run_dir", str(tmp_path / "run")]
     with pytest.raises(SystemExit) as stopped:
-        cli.main([*other_size, "--quality.network", str(judge)])
+        cli.main([*other_size, "--quality.network", str(classifier)])
     assert stopped.value.code == 2
     message = "takes images of 1 x 8 x 8, but these are 1 x 16 x 16 (channels x height x width)"
     assert message in capsys.readouterr().err
@@ -234,15 +243,15 @@ def test_a_judge_of_other_images_is_refused(tmp_path, judge, with_judge, capsys)
     assert message in capsys.readouterr().err
 
 
-def test_a_judge_that_was_changed_is_refused(with_judge, tmp_path, capsys):
-    with_judge.write_bytes(with_judge.read_bytes()[:-1] + b"?")
+def test_a_classifier_that_was_changed_is_refused(with_classifier, tmp_path, capsys):
+    with_classifier.write_bytes(with_classifier.read_bytes()[:-1] + b"?")
     with pytest.raises(SystemExit):
         cli.main([*GENERATOR, "--quality.network", "judge", "--run_dir", str(tmp_path / "run")])
-    assert "digits.ckpt is not the judge that digits.json describes" in capsys.readouterr().err
+    assert "digits.ckpt is not the classifier that digits.json describes" in capsys.readouterr().err
 
 
-def test_a_generator_is_no_judge(trained):
-    with pytest.raises(ValueError, match="holds a GAN: a judge is an ImageClassifier"):
+def test_a_generator_is_no_classifier(trained):
+    with pytest.raises(ValueError, match="holds a GAN: expected an ImageClassifier"):
         load_classifier(trained / "checkpoints" / "last.ckpt")
 
 
@@ -261,6 +270,6 @@ def test_two_processes_measure_what_one_measures(trained, tmp_path):
     assert (two["n_real"], two["n_fake"]) == (one["n_real"], one["n_fake"]) == (301, 301)
     assert set(two["values"]) == set(one["values"])
     random_subsets = {"kid", "kid_std", "classifier_score", "classifier_score_std"}  # are of another order of images
-    for kind in ("values", "floor"):
+    for kind in ("values", "baseline"):
         for name in set(one[kind]) - random_subsets:
             assert two[kind][name] == pytest.approx(one[kind][name], rel=1e-2, abs=1e-4), (kind, name)

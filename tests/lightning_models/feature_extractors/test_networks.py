@@ -1,4 +1,4 @@
-"""Feature networks, judges and the cache of real features."""
+"""Feature extractors and the cache of real features."""
 
 from types import SimpleNamespace
 
@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from lightning_models.feature_extractors import cache as real_features
-from lightning_models.feature_extractors import classifier as judges
+from lightning_models.feature_extractors import classifier as published
 from lightning_models.feature_extractors.cache import features_of_real
-from lightning_models.feature_extractors.classifier import Judge
+from lightning_models.feature_extractors.classifier import ClassifierFeatures
 from lightning_models.feature_extractors.networks import RandomFeatures, hash_of
 from lightning_models.image_classifier import ImageClassifier
 
@@ -24,35 +24,35 @@ def classifier(monkeypatch, tmp_path):
     made = ImageClassifier((1, 8, 8), ["a", "b", "c"], (-1.0, 1.0)).eval()
     path = tmp_path / "abc.ckpt"
     path.write_bytes(b"weights")
-    monkeypatch.setattr(judges, "load_classifier", lambda _: made)
+    monkeypatch.setattr(published, "load_classifier", lambda _: made)
     return SimpleNamespace(model=made, path=path)
 
 
-def test_a_judge_sees_its_own_value_range(classifier):
-    judge, batch = Judge(classifier.path, (1, 8, 8)), images(5)
-    found = judge.of(batch)
+def test_a_classifier_sees_its_own_value_range(classifier):
+    extractor, batch = ClassifierFeatures(classifier.path, (1, 8, 8)), images(5)
+    found = extractor.extract(batch)
     scaled = batch.float() / 255 * 2 - 1
     assert torch.allclose(found.features, classifier.model.features(scaled), atol=1e-5)
     assert torch.allclose(found.logits, classifier.model(scaled), atol=1e-5)
-    assert (judge.num_features, judge.num_classes, judge.name) == (found.features.shape[1], 3, "abc")
+    assert (extractor.num_features, extractor.num_classes, extractor.name) == (found.features.shape[1], 3, "abc")
 
 
-def test_a_judge_of_gray_images_looks_at_channels_one_by_one(classifier):
-    judge, batch = Judge(classifier.path, (3, 8, 8), channelwise=True), images(40, channels=3)
-    found = judge.of(batch)
-    assert found.features.shape == (40, judge.num_features)
-    joint = judge.class_logits(found.logits)
+def test_a_classifier_of_gray_images_looks_at_channels_one_by_one(classifier):
+    extractor, batch = ClassifierFeatures(classifier.path, (3, 8, 8), channelwise=True), images(40, channels=3)
+    found = extractor.extract(batch)
+    assert found.features.shape == (40, extractor.num_features)
+    joint = extractor.class_logits(found.logits)
     assert joint.shape == (40, 27)
     assert torch.allclose(joint.exp().sum(dim=1), torch.ones(40), atol=1e-5)  # probabilities
-    single = Judge(classifier.path, (1, 8, 8))
-    a, b, c = (single.of(batch[:, [channel]]).logits.argmax(dim=1) for channel in range(3))
+    single = ClassifierFeatures(classifier.path, (1, 8, 8))
+    a, b, c = (single.extract(batch[:, [channel]]).logits.argmax(dim=1) for channel in range(3))
     assert torch.equal(joint.argmax(dim=1), 9 * a + 3 * b + c)
 
 
 @pytest.mark.parametrize(("shape", "channelwise"), [((3, 8, 8), False), ((1, 28, 28), False), ((3, 28, 28), True)])
-def test_a_judge_of_another_shape_is_refused(classifier, shape, channelwise):
+def test_a_classifier_of_another_shape_is_refused(classifier, shape, channelwise):
     with pytest.raises(ValueError, match=r"takes images of 1 x 8 x 8, but these are \d x \d+ x \d+"):
-        Judge(classifier.path, shape, channelwise)
+        ClassifierFeatures(classifier.path, shape, channelwise)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 64, 64), (1, 2, 2)])
@@ -63,16 +63,16 @@ def test_random_features_are_the_same_in_every_run(shape):
     other = RandomFeatures(shape)
     batch = images(7, shape[0], shape[1])
     assert one.fingerprint == other.fingerprint
-    assert torch.equal(one.of(batch).features, other.of(batch).features)
-    assert one.of(batch).features.shape == (7, one.num_features)
-    assert one.of(batch).features.isfinite().all()
-    assert one.of(batch).features.std(dim=0).max() > 0
+    assert torch.equal(one.extract(batch).features, other.extract(batch).features)
+    assert one.extract(batch).features.shape == (7, one.num_features)
+    assert one.extract(batch).features.isfinite().all()
+    assert one.extract(batch).features.std(dim=0).max() > 0
 
 
 def test_feature_networks_stay_in_evaluation_mode(classifier):
-    judge = Judge(classifier.path, (1, 8, 8)).train()
-    assert not any(module.training for module in judge.modules())
-    assert not nn.ModuleList([judge]).train()[0].training
+    extractor = ClassifierFeatures(classifier.path, (1, 8, 8)).train()
+    assert not any(module.training for module in extractor.modules())
+    assert not nn.ModuleList([extractor]).train()[0].training
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def counted(monkeypatch, tmp_path):
     """A network, and how often features were computed."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     network, calls = RandomFeatures((1, 8, 8)), []
-    original = network.of
-    monkeypatch.setattr(network, "of", lambda *args: calls.append(1) or original(*args))
+    original = network.extract
+    monkeypatch.setattr(network, "extract", lambda *args: calls.append(1) or original(*args))
     return network, calls, tmp_path / "lightning_models" / "features"
 
 
@@ -115,7 +115,7 @@ def test_a_damaged_cache_is_not_used(counted, capsys):
     (file,) = folder.iterdir()
     file.write_bytes(file.read_bytes()[:100])
     assert torch.equal(features_of_real(network, batch).features, expected)
-    assert "is damaged: computing it again" in capsys.readouterr().err
+    assert "is damaged: its features are computed again" in capsys.readouterr().err
     assert len(calls) == 2
 
 
@@ -124,7 +124,7 @@ def test_a_cache_that_cannot_be_written_is_said(counted, capsys, monkeypatch):
     folder.parent.mkdir()
     folder.write_text("a file in the way")
     assert len(features_of_real(network, images(20))) == 20
-    assert "the features could not be kept in" in capsys.readouterr().err
+    assert "cannot store the features of real images in" in capsys.readouterr().err
     assert real_features.FORMAT >= 1
 
 

@@ -1,6 +1,5 @@
-"""What a run leaves behind in metrics.csv and in an offline W&B run."""
+"""What a run logs to an offline W&B run."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -8,35 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from lightning_models.tracking import MetricsFile, WandbOptions, has_api_key
+from lightning_models.tracking.wandb_runs import WandbOptions, has_api_key, make_loggers
 
-ROOT = Path(__file__).parents[2]
-
-
-def read(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+ROOT = Path(__file__).parents[3]
 
 
-def test_a_resumed_run_goes_on_in_the_same_metrics_file(tmp_path):
-    first = MetricsFile(tmp_path)
-    for step in (4, 9, 14):
-        first.log_metrics({"train/loss": step / 10}, step)
-    second = MetricsFile(tmp_path)
-    second.drop_from(10)  # a checkpoint of 10 batches, numbers 0 to 9
-    second.log_metrics({"train/loss": 7.0, "val/loss": 8.0}, 14)
-    rows = read(tmp_path / "metrics.csv")
-    assert [(int(row["step"]), float(row["train/loss"])) for row in rows] == [(4, 0.4), (9, 0.9), (14, 7.0)]
-    assert [row["val/loss"] for row in rows] == ["", "", "8.0"]
-
-
-def test_a_run_that_is_killed_while_a_new_column_is_added_keeps_its_rows(tmp_path, monkeypatch):
-    log = MetricsFile(tmp_path)
-    log.log_metrics({"val/loss": 1.0}, 9)
-    monkeypatch.setattr(csv.DictWriter, "writerows", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        log.log_metrics({"train/loss": 2.0}, 9)
-    assert [row["val/loss"] for row in read(tmp_path / "metrics.csv")] == ["1.0"]
+def test_wandb_gets_no_deprecated_argument(tmp_path):
+    _, logger = make_loggers(tmp_path / "run", WandbOptions(mode="offline", group="study"), {})
+    given = logger._wandb_init
+    assert "anonymous" not in given
+    assert (given["name"], given["group"], given["project"]) == ("run", "study", "lightning-models")
 
 
 def test_wandb_is_offline_without_a_key_and_obeys_its_environment(monkeypatch, tmp_path):
