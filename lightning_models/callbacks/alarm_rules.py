@@ -33,7 +33,7 @@ class Observation:
         diversity: mean distance between two samples, relative to that between two real images.
         nearest: median distance of a sample to the one most like it, relative to that of as many real images. A
             generator that has collapsed to a few images, however different, repeats them: it is near 0.
-        classes: classes that hold at least 1 % of the samples, and of the data; None without a judge.
+        classes: classes that hold at least 1 % of the samples, and of the data; None without a classifier.
         pinned: share of the critic's parameters at their clipping bound; None without clipping.
         not_finite: what holds NaN or infinity, if anything does.
     """

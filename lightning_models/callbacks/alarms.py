@@ -66,7 +66,7 @@ class Alarms(Callback):
             rule.state.update(state_dict["rules"].get(rule.name, {}))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Fetch the judge of the data, if there is one that fits."""
+        """Fetch the classifier of the data, if there is one that fits."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         if not (self.enabled and isinstance(pl_module, GAN)) or data is None:
             return
@@ -128,7 +128,7 @@ class Alarms(Callback):
         self.observe(trainer, pl_module, seen, samples)
 
     def classes_of(self, samples: Tensor, pl_module: GAN) -> tuple[int, int] | None:
-        """Classes among the samples and among real images, by the judge."""
+        """Classes among the samples and among real images, by the classifier."""
         if self.classifier is None or self.real is None:
             return None
         counts = []

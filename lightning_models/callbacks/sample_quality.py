@@ -40,9 +40,9 @@ class SampleQuality(Callback):
     left alone.
 
     Args:
-        network: what compares images: `auto`, `judge` (a classifier of this project's, published for the data),
+        network: what compares images: `auto`, `classifier` (of this project, published for the data),
             `inception`, `random`, `none` (measure nothing), or the path of a classifier's checkpoint. `auto` is the
-            judge; without one nothing is measured during a fit, and `validate` and `test` take Inception for colour
+            classifier; without one nothing is measured in a fit, and `validate` and `test` take Inception for colour
             images where it is installed, else random convolutions.
         num_samples: generated images, and at most as many real ones, for `validate` and `test`.
         num_samples_in_fit: the same for the epochs of a fit.
