@@ -40,7 +40,9 @@ class RunFolder:
             raise UserError(f"cannot create the run folder {path}: {error.strerror}") from error
         try:
             path.mkdir(exist_ok=not is_new)
-        except PermissionError as error:
+        except FileExistsError:
+            raise
+        except OSError as error:
             raise UserError(f"cannot create the run folder {path}: {error.strerror}") from error
 
     def remove_unless_results(self) -> None:

@@ -158,3 +158,10 @@ def test_predict_writes_a_row_for_each_test_image_in_order(gan_run, tmp_path):
     data.setup("predict")
     expected = scores(gan_run, data.test_images)
     assert [float(row["score"]) for row in rows] == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_last_ckpt_is_written_after_epochs_without_a_validation_too(tmp_path):
+    short = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--trainer.log_every_n_steps", "1"]
+    rare = ["--trainer.val_check_interval", "1.0", "--trainer.check_val_every_n_epoch", "2"]
+    cli.main([*tiny_runs.GAN, *short, *rare, "--run_dir", str(tmp_path)])
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1

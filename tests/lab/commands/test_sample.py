@@ -30,10 +30,17 @@ def test_images_repeat_with_the_seed(gan_run, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("options", "columns", "rows"),
-    [([], 8, 8), (["--count", "9"], 3, 3), (["--count", "6"], 2, 3), (["--count", "6", "--columns", "3"], 3, 2)],
+    [
+        ([], 8, 8),
+        (["--count", "1"], 1, 1),
+        (["--count", "9"], 3, 3),
+        (["--count", "6"], 2, 3),
+        (["--count", "6", "--columns", "3"], 3, 2),
+    ],
 )
-def test_the_grid_is_square_unless_columns_are_given(gan_run, in_tmp_path, options, columns, rows):
+def test_the_grid_is_square_unless_columns_are_given(gan_run, in_tmp_path, capsys, options, columns, rows):
     cli.main(["sample", *checkpoint_of(gan_run), *options])
+    assert f"grid.png: {columns * rows} images of GAN, seed 0" in capsys.readouterr().out
     with Image.open("grid.png") as image:
         width, height = image.size
     assert width / height == pytest.approx(columns / rows, rel=0.1)
@@ -95,6 +102,8 @@ def test_the_defaults_of_text(text_run, capsys):
     cli.main(["sample", *checkpoint_of(text_run), *given])
     assert capsys.readouterr().out == by_default
     assert len(by_default) == 1000 + 1
+    cli.main(["sample", *checkpoint_of(text_run), "--length", "1"])
+    assert capsys.readouterr().out == by_default[0] + "\n"
 
 
 @pytest.mark.parametrize(

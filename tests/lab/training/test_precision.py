@@ -25,7 +25,8 @@ def slow_bfloat16(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("asked", "used"), [("bf16-mixed", "32-true"), ("32-true", "32-true"), ("16-mixed", "16-mixed"), (None, None)]
+    ("asked", "used"),
+    [("bf16-mixed", "32-true"), ("bf16", "32-true"), ("32-true", "32-true"), ("16-mixed", "16-mixed"), (None, None)],
 )
 def test_float32_takes_the_place_of_imitated_bfloat16(slow_bfloat16, asked, used, capsys):
     assert usable_precision(asked, "auto") == used

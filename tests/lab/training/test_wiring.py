@@ -96,6 +96,8 @@ def test_a_fit(calls, tmp_path, capsys):
     assert type(options["datamodule"]).__name__ == "Digits"
     assert options["model"].latent_dim == 4
     assert torch.initial_seed() == 7
+    drawn = torch.rand(3)  # as if the networks had drawn nothing, so that one process draws what several do
+    assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(7)))
     assert of(trainer, RunSummary).seed == 7
     assert of(trainer, RunSummary).command.startswith("python cli.py fit --model GAN")
     assert trainer.default_root_dir == str(run)
