@@ -165,3 +165,12 @@ def test_a_run_that_nothing_ends_has_twenty_epochs(given, epochs):
     trainer = SimpleNamespace(**{"max_epochs": None, "max_steps": -1, "max_time": None, **given})
     training_cli.give_an_end(trainer)
     assert trainer.max_epochs == epochs
+
+
+@pytest.mark.parametrize(("metric", "after_epochs"), [("val/fid", True), ("val/elbo", False)])
+def test_the_best_checkpoint_is_chosen_when_its_metric_is_measured(tmp_path, monkeypatch, metric, after_epochs):
+    """The quality of samples is measured after epochs, everything else in a validation."""
+    made = []
+    monkeypatch.setattr(training_cli, "BestCheckpoint", lambda *args, **options: made.append((args, options)))
+    training_cli.checkpoints(tmp_path, (metric, "min"))
+    assert made == [((tmp_path, metric, "min"), {"save_on_train_epoch_end": after_epochs})]
