@@ -1,6 +1,7 @@
-"""Character language models: a recurrent network that says what comes next."""
+"""Character language models: a network that predicts the next character."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch.optim import Optimizer
 from lab.errors import UserError
 from lightning_models.metrics.means import WeightedMeans
 from lightning_models.modules.batch_counting import should_log
-from lightning_models.modules.checks import check_at_least_one
+from lightning_models.modules.checks import check_above_zero
 from lightning_models.modules.clipping import clip_norm, gradient_scale
 from lightning_models.modules.evaluation_mode import evaluating
 from lightning_models.modules.injection import build, default
@@ -20,35 +21,29 @@ from lightning_models.modules.optimizers import build_optimizer
 from lightning_models.modules.plain_checkpoint import PlainCheckpoint
 from lightning_models.modules.schedules import Schedule
 from lightning_models.modules.text_sampling import check_sampling, draw, quick_single_steps, sampling_distribution
-from lightning_models.networks.char_rnn import CharRNN, State
-from lightning_models.networks.recurrent import Cell, Implementation
+from lightning_models.networks import CharNetwork
+from lightning_models.networks.interfaces import State
 
-TextBatch = tuple[Tensor, Tensor, bool]  # inputs and targets, (sequences, characters) int64, and whether they continue
+TextBatch = tuple[Tensor, Tensor, bool]  # inputs and targets, (streams, characters) int64; whether they continue
 
 
 class CharLanguageModel(PlainCheckpoint):
-    """An RNN, LSTM or GRU that predicts the next character (Karpathy 2015, "The unreasonable effectiveness of RNNs").
+    """A network that predicts the next character; by default an LSTM, as in char-rnn (Karpathy 2015).
 
-    A batch is (inputs, targets, continues). Where it continues the previous one, the state goes on from there while
-    gradients end at its beginning: truncated backpropagation through time. All losses are in nats a character.
+    A batch is (inputs, targets, continues). Where it continues the previous one, the network starts from the state that
+    the previous one ended with, but gradients stop there: truncated backpropagation through time. All losses are in
+    nats per character.
 
     Args:
-        vocabulary: the characters, in the order of their indices; linked from the data.
-        cell: "rnn", "lstm" or "gru".
-        num_layers: recurrent layers.
-        hidden_dim: units of each layer.
-        embedding_dim: numbers that a character becomes; by default `hidden_dim`.
-        dropout: probability with which an input or output of a recurrent layer is zeroed in training.
-        tie_weights: let the last layer share the embedding's weights.
-        implementation: of the cells: "torch" (fused) or "scratch" (this project's own, from their equations).
-        forget_bias: initial bias of an LSTM's forget gates; by default random around 0.
-        carry_state: keep the state where a batch continues the previous one; false: every batch starts with zeros.
+        vocabulary: the characters in the order of their indices; linked from the data.
+        network: characters -> logits of the next character, and a state.
+        carry_state: carry the state into a batch that continues the previous one; false: every batch starts with zeros.
         optimizer: of all parameters.
-        schedule: of the learning rate: Constant, Cosine or OneCycle.
-        gradient_clip_norm: largest norm of all gradients together; none: no clipping.
+        schedule: of the learning rate over the training: Constant, Cosine, OneCycle or Steps.
+        gradient_clip_norm: largest norm of all gradients together; null: no clipping.
 
     Raises:
-        ValueError: for an option out of its range.
+        UserError: for an option out of its range.
     """
 
     monitor = ("val/nats_per_char", "min")
@@ -56,14 +51,7 @@ class CharLanguageModel(PlainCheckpoint):
     def __init__(
         self,
         vocabulary: list[str],
-        cell: Cell = "lstm",
-        num_layers: int = 1,
-        hidden_dim: int = 150,
-        embedding_dim: int | None = None,
-        dropout: float = 0.0,
-        tie_weights: bool = False,
-        implementation: Implementation = "torch",
-        forget_bias: float | None = None,
+        network: Callable[[int], CharNetwork] = default("lightning_models.networks.CharRNN"),
         carry_state: bool = True,
         optimizer: OptimizerCallable = default("torch.optim.AdamW", lr=5e-3),
         schedule: Schedule = default("lightning_models.modules.schedules.Cosine"),
@@ -71,26 +59,11 @@ class CharLanguageModel(PlainCheckpoint):
     ) -> None:
         super().__init__()
         self.keep_hyperparameters()
-        for option, size in (("num_layers", num_layers), ("hidden_dim", hidden_dim), ("embedding_dim", embedding_dim)):
-            check_at_least_one(f"model.{option}", [1 if size is None else size])
-        if not 0 <= dropout < 1:
-            raise UserError(f"model.dropout is {dropout}: use a probability from 0 to below 1")
-        if gradient_clip_norm is not None and gradient_clip_norm <= 0:
-            raise UserError(f"model.gradient_clip_norm is {gradient_clip_norm}: expected a positive number")
+        check_above_zero("model.gradient_clip_norm", gradient_clip_norm)
         self.vocabulary, self.carry_state = vocabulary, carry_state
         self.optimizer, self.gradient_clip_norm = optimizer, gradient_clip_norm
         self.schedule = build(schedule, Schedule)
-        self.network = CharRNN(
-            len(vocabulary),
-            cell,
-            num_layers,
-            hidden_dim,
-            embedding_dim,
-            dropout,
-            tie_weights,
-            implementation,
-            forget_bias,
-        )
+        self.network = build(network, CharNetwork, len(vocabulary))
         self.training_means = WeightedMeans(("nats_per_char",))
         self.evaluation_means = WeightedMeans(("nats_per_char",))
         self.train_state: State | None = None  # of this process's streams
@@ -98,13 +71,12 @@ class CharLanguageModel(PlainCheckpoint):
         self.restored_state: list[Tensor] | None = None  # from a checkpoint: that of all streams
 
     def configure_optimizers(self) -> Any:
-        """One optimizer for all parameters, its learning rate on the schedule."""
         return self.schedule.configure(build_optimizer(self.optimizer, self.parameters()), self.trainer)
 
     # ------------------------------------------------------------------------------------------------------- training
 
     def on_train_start(self) -> None:
-        """Take this process's streams of a state that a checkpoint kept."""
+        """Take this process's streams of the state restored from a checkpoint."""
         if self.restored_state is not None:
             own = [part[:, self.global_rank :: self.trainer.world_size] for part in self.restored_state]
             self.train_state = as_state([part.contiguous().to(self.device) for part in own])
@@ -124,14 +96,14 @@ class CharLanguageModel(PlainCheckpoint):
         return loss
 
     def carried_into(self, inputs: Tensor) -> State | None:
-        """The state that the previous batch ended with; none if there was no batch.
+        """The state that the previous batch ended with; None if there was none.
 
         Raises:
-            ValueError: if it belongs to another number of streams.
+            UserError: if it belongs to another number of streams.
         """
         if self.train_state is not None and (found := parts_of(self.train_state)[0].shape[1]) != len(inputs):
             raise UserError(
-                f"the checkpoint carries the state of {found} streams a process, but now there are {len(inputs)}: "
+                f"the checkpoint carries the state of {found} streams per process, but now there are {len(inputs)}: "
                 "resume with the same batch_size and number of processes"
             )
         return self.train_state
@@ -146,10 +118,10 @@ class CharLanguageModel(PlainCheckpoint):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the norm of all gradients together, after backward; log it as it was before.
+        """Clip the norm of all gradients together, after backward; log the norm before clipping.
 
         Raises:
-            ValueError: if the trainer's own option is set, too.
+            UserError: if the trainer's own option is set, too.
         """
         if gradient_clip_val is not None:
             raise UserError(
@@ -163,31 +135,27 @@ class CharLanguageModel(PlainCheckpoint):
     # ----------------------------------------------------------------------------------------------------- evaluation
 
     def validation_step(self, batch: TextBatch, batch_idx: int) -> None:
-        """Add the nats of a piece of the held-out text."""
         self.evaluate(batch)
 
     def test_step(self, batch: TextBatch, batch_idx: int) -> None:
-        """Add the nats of a piece of the test text."""
         self.evaluate(batch)
 
     def evaluate(self, batch: TextBatch) -> None:
-        """Add the nats of the characters that count; the state is carried as in training."""
+        """Add the cross entropy of the scored characters; the state is carried as in training."""
         inputs, targets, continues = batch
         logits, self.eval_state = self.network(inputs, self.eval_state if continues and self.carry_state else None)
         total = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
-        count = int((targets >= 0).sum())  # others are read, not scored
+        count = int((targets >= 0).sum())  # a negative target is context: read, not scored
         self.evaluation_means.update((total / max(1, count),), count)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the means over all of the held-out text."""
         self.log_means(self.evaluation_means, "val")
 
     def on_test_epoch_end(self) -> None:
-        """Log the means over all of the test text."""
         self.log_means(self.evaluation_means, "test")
 
     def log_means(self, means: WeightedMeans, prefix: str) -> None:
-        """The mean loss over all processes in nats, in bits (nats / ln 2) and as perplexity; then start afresh."""
+        """Log the mean loss over all processes in nats, in bits (nats / ln 2) and as perplexity; then reset it."""
         nats = means.compute()["nats_per_char"]
         metrics = {"nats_per_char": nats, "bits_per_char": nats / math.log(2), "perplexity": nats.exp()}
         self.log_dict({f"{prefix}/{name}": value for name, value in metrics.items()}, sync_dist=True)
@@ -196,7 +164,7 @@ class CharLanguageModel(PlainCheckpoint):
     # ----------------------------------------------------------------------------------------------------- checkpoint
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the state of all streams, in their order: each process has its own, and all of them come here."""
+        """Store the state of all streams, in order; each process has its own, and all of them call this."""
         super().on_save_checkpoint(checkpoint)
         if self.train_state is None:
             return
@@ -208,7 +176,8 @@ class CharLanguageModel(PlainCheckpoint):
         checkpoint["carried_state"] = [part.cpu() for part in parts]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the carried state until the training goes on."""
+        """Hold the carried state until the training resumes."""
+        super().on_load_checkpoint(checkpoint)
         self.restored_state = checkpoint.get("carried_state")
 
     # ----------------------------------------------------------------------------------------------------- generation
@@ -225,11 +194,11 @@ class CharLanguageModel(PlainCheckpoint):
     ) -> str:
         """`prompt` and `length` characters that continue it; the same ones for the same seed.
 
-        Without a prompt the text starts as after an empty line, where the vocabulary has one. Drawn on the CPU, see
-        `sampling_distribution`.
+        Without a prompt the text starts as if after a line break or, where the vocabulary has none, after its first
+        character. Drawn on the CPU; for the options see `sampling_distribution`.
 
         Raises:
-            ValueError: for a prompt with unknown characters, or an option out of its range.
+            UserError: for a prompt with unknown characters, or an option out of its range.
         """
         check_sampling(temperature, top_k, top_p)
         indices = self.indices(prompt or ("\n" if "\n" in self.vocabulary else self.vocabulary[0]))
@@ -248,7 +217,7 @@ class CharLanguageModel(PlainCheckpoint):
         """The indices of the characters of `text`, (characters,) int64.
 
         Raises:
-            ValueError: for characters that the vocabulary lacks; it names them.
+            UserError: for characters that are not in the vocabulary; the message names them.
         """
         unknown = "".join(dict.fromkeys(character for character in text if character not in self.vocabulary))
         if unknown:
@@ -258,15 +227,15 @@ class CharLanguageModel(PlainCheckpoint):
 
 
 def parts_of(state: State) -> list[Tensor]:
-    """h, or h and c."""
+    """The tensors of a state: h, or h and c of an LSTM."""
     return [state] if isinstance(state, Tensor) else list(state)
 
 
 def as_state(parts: list[Tensor]) -> State:
-    """What `parts_of` took apart."""
+    """The inverse of `parts_of`."""
     return parts[0] if len(parts) == 1 else (parts[0], parts[1])
 
 
 def detached(state: State) -> State:
-    """`state` without its history."""
+    """`state` cut off from the graph that computed it."""
     return as_state([part.detach() for part in parts_of(state)])

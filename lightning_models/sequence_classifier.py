@@ -1,72 +1,51 @@
-"""Sequences and their classes: palindromes, names, languages."""
+"""Classification of sequences: palindromes, names, languages."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from pytorch_lightning.cli import OptimizerCallable
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lab.errors import UserError
 from lightning_models.metrics.classification import AccuracyByLength, balanced_accuracy, macro_f1
 from lightning_models.metrics.means import WeightedMeans
 from lightning_models.modules.batch_counting import should_log
-from lightning_models.modules.checks import check_at_least
+from lightning_models.modules.checks import check_at_least, check_share
 from lightning_models.modules.clipping import ClipsGradients
 from lightning_models.modules.injection import build, default
-from lightning_models.modules.latent import draw_own_rows
 from lightning_models.modules.optimizers import build_optimizer
 from lightning_models.modules.schedules import Schedule
+from lightning_models.networks import SequenceNetwork
 from lightning_models.networks.naive_bayes import NaiveBayes
-from lightning_models.networks.recurrent import Cell, Implementation
-from lightning_models.networks.sequence_network import Pooling, SequenceNetwork
 
-LENGTH_BINS = (5, 10, 20, 50)  # characters; where a bin of the accuracy by length begins
-UNKNOWN = 0  # the number of characters that the vocabulary does not have
+LENGTH_BINS = (5, 10, 20, 50)  # lower ends of the bins of the accuracy by length, in characters
 SequenceBatch = tuple[Tensor, Tensor, Tensor]  # sequences (batch, time), lengths (batch,), labels (batch,)
 
 
 class SequenceClassifier(ClipsGradients):
-    """A recurrent network that tells the class of a sequence.
+    """A network that classifies sequences; by default a recurrent one.
 
     Args:
         class_names: names of the classes; linked from the data.
-        vocabulary: characters of the data by their numbers, None for sequences of numbers; linked from the data.
-        cell: rnn, lstm or gru.
-        hidden_size: units of a layer and direction.
-        num_layers: recurrent layers.
-        bidirectional: read backwards as well.
-        embedding_dim: length of the vector learned for each character; by default characters are one-hot.
-        ngram_buckets: rows of a table of vectors for the 2-, 3- and 4-grams of characters; 0: no such table.
-        skip: let the logits see the sum of these vectors too, past the recurrent layers.
-        dropout: probability with which a number is zeroed in training: after the embedding, each layer and the pooling.
-        character_dropout: probability with which a character becomes the unknown one in training, so that the network
-            learns to do without. Only then is the unknown character's vector trained.
-        pooling: what the logits are made of: the last state (last), the mean, the maximum, or both (mean_max).
-        implementation: torch for torch.nn's cells, scratch for this project's; same weights, same results.
-        forget_bias: initial bias of the LSTM's forget gates; by default random around 0.
-        members: networks that are trained side by side on the same batches, from other first weights; what is said is
-            the mean of their probabilities (an ensemble, worth half a point to a point where data is scarce). The loss
-            is the mean of theirs, so that the gradient of each is 1 / members of what it would be alone. AdamW does not
-            see that; SGD needs members times the rate, and the norm that trainer.gradient_clip_val bounds is about
-            1 / sqrt(members) of that of one network.
-        naive_bayes_buckets: rows of the table of a naive Bayes classifier over n-grams of characters, which is counted
-            once on the training lines and whose log-likelihoods are added to the logits, with learned weights;
-            0: none.
-        naive_bayes_edges: let it also count the n-grams over the begin and the end of a line, if lines are read whole.
+        vocabulary: characters of the data in the order of their indices, None for sequences of numbers; linked from
+            the data.
+        network: sequences -> logits: a RecurrentNetwork, alone or inside an Ensemble, CharacterDropout or
+            NaiveBayesMixture.
         class_balance: exponent of the class weights 1 / size ** class_balance in the training loss, scaled to a mean of
-            1 over the samples: 0 for none, 1 for classes that count alike however rare they are.
-        logit_adjustment: what is said of a sequence is the class with the largest logit - logit_adjustment * log(share
-            of the class in the training data) (Menon et al. 2021): 0 for few mistakes among all sequences, 0.5 to 1 for
-            few mistakes in every class. The training does not change: it may be set for `test` and `predict` only.
-        label_smoothing: part of each training label that is spread over all classes.
+            1 over the samples: 0 for no weights, 1 to make all classes count alike however rare they are.
+        logit_adjustment: predict the class with the largest logit - logit_adjustment * log(share of the class in the
+            training data) (Menon et al. 2021): 0 for few mistakes among all sequences, 0.5 to 1 for few mistakes in
+            every class. It does not change the training and may be set for `test` and `predict` only.
+        label_smoothing: share of each training label that is spread over all classes.
         optimizer: of all parameters.
-        schedule: how its learning rate moves over the training.
+        schedule: of the learning rate over the training.
 
     Raises:
-        ValueError: for an option out of its range, or a single class.
+        UserError: for an option out of its range, or a single class.
     """
 
     log_shares: Tensor
@@ -75,21 +54,7 @@ class SequenceClassifier(ClipsGradients):
         self,
         class_names: list[str],
         vocabulary: list[str] | None = None,
-        cell: Cell = "lstm",
-        hidden_size: int = 128,
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        embedding_dim: int | None = None,
-        ngram_buckets: int = 0,
-        skip: bool = False,
-        dropout: float = 0.0,
-        character_dropout: float = 0.0,
-        pooling: Pooling = "last",
-        implementation: Implementation = "torch",
-        forget_bias: float | None = None,
-        members: int = 1,
-        naive_bayes_buckets: int = 0,
-        naive_bayes_edges: bool = False,
+        network: Callable[[int | None, int], SequenceNetwork] = default("lightning_models.networks.RecurrentNetwork"),
         class_balance: float = 0.0,
         logit_adjustment: float = 0.0,
         label_smoothing: float = 0.0,
@@ -99,47 +64,20 @@ class SequenceClassifier(ClipsGradients):
         super().__init__()
         self.keep_hyperparameters()
         if len(class_names) < 2:
-            raise UserError(f"there are {len(class_names)} classes, {class_names}: a classifier needs at least 2")
-        check_at_least("model.members", members, 1)
-        check_at_least("model.naive_bayes_buckets", naive_bayes_buckets, 0)
+            raise UserError(
+                f"the data has {len(class_names)} class ({', '.join(class_names)}): a classifier needs at least two"
+            )
         check_at_least("model.class_balance", class_balance, 0)
         check_at_least("model.logit_adjustment", logit_adjustment, 0)
-        for option, value in (("character_dropout", character_dropout), ("label_smoothing", label_smoothing)):
-            if not 0 <= value < 1:
-                raise UserError(f"model.{option} is {value}: use a number from 0 to below 1")
-        for option, given in (("character_dropout", character_dropout), ("naive_bayes_buckets", naive_bayes_buckets)):
-            if given and vocabulary is None:
-                raise UserError(f"model.{option} is {given}, but the data are numbers: leave it out")
-        if naive_bayes_edges and not naive_bayes_buckets:
-            raise UserError("model.naive_bayes_edges is true, but naive_bayes_buckets is 0: give it, say, 262144")
+        check_share("model.label_smoothing", label_smoothing)
         self.class_names, self.vocabulary = list(class_names), vocabulary
-        self.character_dropout, self.label_smoothing = character_dropout, label_smoothing
         self.class_balance, self.logit_adjustment = class_balance, logit_adjustment
+        self.label_smoothing = label_smoothing
         self.monitor = ("val/balanced_accuracy" if class_balance or logit_adjustment else "val/accuracy", "max")
         self.optimizer, self.schedule = optimizer, build(schedule, Schedule)
 
         num_classes = len(class_names)
-        self.networks = nn.ModuleList(
-            SequenceNetwork(
-                None if vocabulary is None else len(vocabulary),
-                num_classes,
-                cell,
-                hidden_size,
-                num_layers,
-                bidirectional,
-                embedding_dim,
-                ngram_buckets,
-                skip,
-                dropout,
-                pooling,
-                implementation,
-                forget_bias,
-            )
-            for _ in range(members)
-        )
-        self.naive_bayes: NaiveBayes | None = None
-        if naive_bayes_buckets:
-            self.naive_bayes = NaiveBayes(num_classes, naive_bayes_buckets, edges=naive_bayes_edges)
+        self.network = build(network, SequenceNetwork, None if vocabulary is None else len(vocabulary), num_classes)
         self.class_weights: Tensor | None = None
         self.register_buffer("log_shares", torch.full((num_classes,), -math.log(num_classes)))
         self.training_means = WeightedMeans(("loss", "accuracy"))
@@ -148,64 +86,50 @@ class SequenceClassifier(ClipsGradients):
         self.by_length = AccuracyByLength(LENGTH_BINS)
 
     def configure_optimizers(self) -> Any:
-        """One optimizer, and the schedule of its learning rate."""
         return self.schedule.configure(build_optimizer(self.optimizer, self.parameters()), self.trainer)
 
     def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
-        """Logits (batch, classes) of sequences (batch, time) of `lengths` (batch,)."""
-        logits = self.member_logits(sequences, lengths)
-        if len(logits) == 1:
-            return logits[0]
-        return logits.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(logits))  # of the mean probability
+        """Logits (batch, classes) of sequences (batch, time) of `lengths` (batch,), in float32."""
+        logits: Tensor = self.network(sequences, lengths)
+        return logits.float()
 
     def adjusted(self, logits: Tensor) -> Tensor:
-        """Logits (batch, classes) as `logit_adjustment` wants them."""
+        """Logits (batch, classes) after the logit adjustment, which predictions are made from."""
         return logits - self.logit_adjustment * self.log_shares
-
-    def member_logits(self, sequences: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits of each network, (members, batch, classes); `labels` are those of training sequences."""
-        given = sequences
-        if labels is not None and self.character_dropout:
-            time = sequences.shape[1]
-            drawn = draw_own_rows(lambda rows: torch.rand(rows, time, device=self.device), len(sequences))
-            given = sequences.masked_fill(drawn < self.character_dropout, UNKNOWN)
-        logits = torch.stack([network(given, lengths) for network in self.networks])
-        if self.naive_bayes is not None:
-            logits = logits + self.naive_bayes(sequences, lengths, labels)
-        return logits.float()  # the loss is float32 also under bfloat16
 
     # ------------------------------------------------------------------------------------------------------- training
 
     def on_fit_start(self) -> None:
-        """Take from the data what is counted and not learned: the sizes of the classes, and n-grams."""
+        """Take from the data what is counted, not learned: class sizes, and the n-grams of naive Bayes."""
         if self.class_balance:
-            counts = torch.tensor(self.from_data("class_counts", "class_balance"))
+            counts = torch.tensor(self.from_data("class_counts", f"model.class_balance is {self.class_balance}"))
             self.class_weights = class_weights(counts, self.class_balance).to(self.device)
         if self.logit_adjustment or hasattr(getattr(self.trainer, "datamodule", None), "class_counts"):
-            counts = torch.tensor(self.from_data("class_counts", "logit_adjustment")).clamp(min=1)
+            needed_by = f"model.logit_adjustment is {self.logit_adjustment}"
+            counts = torch.tensor(self.from_data("class_counts", needed_by)).clamp(min=1)
             self.log_shares.copy_((counts / counts.sum()).log())
-        if self.naive_bayes is not None:
-            batches = self.from_data("training_lines", "naive_bayes_buckets")()
-            self.naive_bayes.count_all(tuple(part.to(self.device) for part in batch) for batch in batches)
+        for part in self.network.modules():
+            if isinstance(part, NaiveBayes):
+                batches = self.from_data("training_lines", "model.network has a NaiveBayesMixture")()
+                part.count_all(tuple(tensor.to(self.device) for tensor in batch) for batch in batches)
 
-    def from_data(self, name: str, option: str) -> Any:
-        """What the data module knows under `name`.
+    def from_data(self, name: str, needed_by: str) -> Any:
+        """The attribute `name` of the data module.
 
         Raises:
-            ValueError: if it does not; the message names the `option` that needs it.
+            UserError: if there is none; the message starts with `needed_by`.
         """
         found = getattr(getattr(self.trainer, "datamodule", None), name, None)
         if found is None:
-            raise UserError(
-                f"model.{option} is {self.hparams[option]}, but this data does not tell its {name}: leave it out"
-            )
+            raise UserError(f"{needed_by}, but this data does not provide its {name}: leave that option out")
         return found
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
-        """The cross entropy of the logits; the softmax is part of it and stands nowhere else."""
+        """Cross entropy of the logits, averaged over the members of the network."""
         sequences, lengths, labels = batch
-        logits = self.member_logits(sequences, lengths, labels).transpose(0, 1)  # (batch, members, classes)
-        labels = labels[:, None].expand(logits.shape[:2])
+        # The loss is float32 also under bfloat16. The softmax is part of the loss and of nothing else.
+        logits = self.network.member_logits(sequences, lengths, labels).float().transpose(0, 1)
+        labels = labels[:, None].expand(logits.shape[:2])  # (batch, members); logits are (batch, members, classes)
         weights, smoothing = self.class_weights, self.label_smoothing
         losses = F.cross_entropy(
             logits.flatten(0, 1), labels.flatten(), weights, label_smoothing=smoothing, reduction="none"
@@ -228,15 +152,13 @@ class SequenceClassifier(ClipsGradients):
     # ----------------------------------------------------------------------------------------------------- evaluation
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
-        """Count on held-out sequences."""
         self.evaluate(batch)
 
     def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
-        """Count on test sequences."""
         self.evaluate(batch)
 
     def evaluate(self, batch: SequenceBatch) -> None:
-        """Add a batch to the means and counts; the loss is without weights, adjustment and smoothing."""
+        """Add a batch to the means and counts; the loss is without class weights, adjustment and smoothing."""
         sequences, lengths, labels = batch
         logits: Tensor = self(sequences, lengths)
         best = self.adjusted(logits).topk(min(3, logits.shape[1]), dim=1).indices
@@ -246,15 +168,13 @@ class SequenceClassifier(ClipsGradients):
         self.by_length.update(best[:, 0] == labels, lengths)
 
     def on_validation_epoch_end(self) -> None:
-        """Log what was measured on the validation sequences."""
         self.log_evaluation("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log what was measured on the test sequences."""
         self.log_evaluation("test")
 
     def log_evaluation(self, prefix: str) -> None:
-        """All metrics, over all sequences and processes; then start afresh."""
+        """Log all metrics over all sequences and processes, then reset them."""
         matrix = self.confusion.compute()
         metrics = {
             **self.evaluation_means.compute(),
@@ -274,16 +194,16 @@ class SequenceClassifier(ClipsGradients):
         probabilities, classes = logits.softmax(dim=1).topk(min(3, len(self.class_names)), dim=1)
         columns: dict[str, list[Any]] = {}
         for place in range(classes.shape[1]):
-            behind = f"_{place + 1}" if place else ""
-            columns[f"category{behind}"] = [self.class_names[number] for number in classes[:, place].tolist()]
-            columns[f"probability{behind}"] = [round(p, 6) for p in probabilities[:, place].tolist()]
+            suffix = f"_{place + 1}" if place else ""
+            columns[f"category{suffix}"] = [self.class_names[number] for number in classes[:, place].tolist()]
+            columns[f"probability{suffix}"] = [round(p, 6) for p in probabilities[:, place].tolist()]
         return columns
 
 
 def class_weights(counts: Tensor, exponent: float) -> Tensor:
     """Weights 1 / count ** exponent of the classes (classes,), scaled so that their mean over all samples is 1.
 
-    A class without samples counts as one.
+    A class without samples is treated as one with a single sample.
     """
     sizes = counts.clamp(min=1).float()
     weights = sizes**-exponent

@@ -20,9 +20,10 @@ VARIATIONAL = [
     *("--model.encoder.normalization", "none", "--model.decoder.normalization", "none"),
     *("--model.likelihood", "BinarizedBernoulli", "--data.value_range", "[0.0, 1.0]"),
 ]
-LANGUAGE = ["--model.hidden_dim", "16", "--data.chunk_length", "16", "--texts.length", "20"]
+LANGUAGE = ["--model.network.hidden_dim", "16", "--data.chunk_length", "16", "--texts.length", "20"]
 RECURRENT = [
-    *("--model.cell", "gru", "--model.hidden_size", "16", "--model.embedding_dim", "8", "--model.class_balance", "0.5"),
+    *("--model.network.cell", "gru", "--model.network.hidden_size", "16", "--model.network.embedding_dim", "8"),
+    *("--model.class_balance", "0.5"),
 ]
 OPTIONS = {
     "GAN": ADVERSARIAL,

@@ -29,7 +29,16 @@ CLASSIFIER = [  # epochs of four batches
 def names(folder):
     """A GRU that learns the classes of a folder, one text file a class."""
     return [
-        *("fit", "--model", "SequenceClassifier", "--model.hidden_size", "8", "--model.cell", "gru", *CPU),
+        *(
+            "fit",
+            "--model",
+            "SequenceClassifier",
+            "--model.network.hidden_size",
+            "8",
+            "--model.network.cell",
+            "gru",
+            *CPU,
+        ),
         *("--data", "Names", "--data.path", str(folder), "--data.batch_size", "16"),
         *("--trainer.max_epochs", "1", "--trainer.log_every_n_steps", "1"),
     ]
@@ -39,7 +48,16 @@ def text(file):
     """An RNN of 16 units that reads a text in eight streams."""
     return [
         *("fit", "--model", "CharLanguageModel", "--data", "Text", "--data.path", str(file), *CPU),
-        *("--model.hidden_dim", "16", "--data.batch_size", "8", "--data.chunk_length", "16", "--texts.length", "30"),
+        *(
+            "--model.network.hidden_dim",
+            "16",
+            "--data.batch_size",
+            "8",
+            "--data.chunk_length",
+            "16",
+            "--texts.length",
+            "30",
+        ),
         *(
             "--trainer.log_every_n_steps",
             "10",

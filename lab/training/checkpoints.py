@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 
+from lab.compat.moved_options import current_checkpoint
 from lab.errors import UserError
 from lab.training import registry
 
@@ -41,7 +42,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         raise UserError(f"{path} cannot be opened as a checkpoint ({reason})") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is not a Lightning checkpoint: it holds no state_dict")
-    return checkpoint
+    return current_checkpoint(checkpoint)
 
 
 def model_class(checkpoint: dict[str, Any]) -> str | None:

@@ -1,11 +1,14 @@
 """Checkpoints that can be opened safely and alone: plain values and tensors, and the name of the class."""
 
 import inspect
+import os
 import warnings
-from typing import Any
+from typing import Any, Self
 
+import torch
 from pytorch_lightning import LightningModule
 
+from lab.compat.moved_options import current_checkpoint
 from lightning_models.metrics.means import keep_sums_of_all_processes
 from lightning_models.modules.injection import describe, parameter_names
 
@@ -17,7 +20,7 @@ class PlainCheckpoint(LightningModule):
         """Like `save_hyperparameters`, called in `__init__`; injected objects are kept as plain descriptions.
 
         Raises:
-            ValueError: for an injected object that cannot be described, such as a lambda.
+            UserError: for an injected object that cannot be described, such as a lambda.
         """
         frame = inspect.currentframe()
         assert frame is not None
@@ -32,6 +35,20 @@ class PlainCheckpoint(LightningModule):
         given = {name: value for name, value in self.hparams.items() if name in known}
         self.hparams.clear()
         self.hparams.update(describe(given))
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Self:
+        """Like Lightning's, for checkpoints of earlier versions too, whose options had other names."""
+        if isinstance(checkpoint_path, (str, os.PathLike)) and os.path.isfile(checkpoint_path):
+            kept = torch.load(checkpoint_path, map_location="cpu", weights_only=True, mmap=True)
+            if (current := current_checkpoint(kept)) is not kept:
+                kwargs = {**current["hyper_parameters"], **kwargs}
+        loaded: Self = super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
+        return loaded
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Rename the weights of a checkpoint of an earlier version."""
+        checkpoint.update(current_checkpoint(checkpoint))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the class, so that a checkpoint alone is enough to sample from it; keep the sums of all processes."""

@@ -3,12 +3,12 @@
 from torch import Tensor, nn
 
 from lab.errors import UserError
+from lightning_models.modules.checks import check_at_least_one, check_share
+from lightning_models.networks.interfaces import CharNetwork, State
 from lightning_models.networks.recurrent import Cell, Implementation, recurrent
 
-State = Tensor | tuple[Tensor, Tensor]  # h or, of an LSTM, (h, c); each (layers, batch, hidden_dim)
 
-
-class CharRNN(nn.Module):
+class CharRNN(CharNetwork):
     """Embedding, recurrent layers, and a linear layer to the logits of the next character."""
 
     def __init__(
@@ -28,24 +28,27 @@ class CharRNN(nn.Module):
         Args:
             vocab_size: Number of characters.
             cell: "rnn", "lstm" or "gru".
-            num_layers: Recurrent layers.
-            hidden_dim: Units of each.
-            embedding_dim: Numbers that a character becomes; by default `hidden_dim`.
-            dropout: Probability with which an input or output of a recurrent layer is zeroed in training; the recurrent
-                connections themselves have none (Zaremba et al. 2014).
+            num_layers: Number of recurrent layers.
+            hidden_dim: Units of each layer.
+            embedding_dim: Length of a character's vector; by default `hidden_dim`.
+            dropout: Probability with which an input or output of a recurrent layer is zeroed in training, from 0 to
+                below 1; the recurrent connections themselves have no dropout (Zaremba et al. 2014).
             tie_weights: Let the last layer share the embedding's weights (Press & Wolf 2017).
-            implementation: "torch" or "scratch", see `recurrent`.
-            forget_bias: Initial bias of an LSTM's forget gates.
+            implementation: "torch" (fused) or "scratch" (this project's cells, written from their equations).
+            forget_bias: Initial bias of an LSTM's forget gates; by default random around 0.
 
         Raises:
-            ValueError: if weights are to be tied that have different sizes.
+            UserError: If an option is out of range, or weights of different sizes are to be tied.
         """
-        super().__init__()
-        embedding_dim = embedding_dim or hidden_dim
+        super().__init__(vocab_size)
+        for option, size in (("num_layers", num_layers), ("hidden_dim", hidden_dim), ("embedding_dim", embedding_dim)):
+            check_at_least_one(option, [1 if size is None else size])
+        check_share("dropout", dropout)
+        embedding_dim = hidden_dim if embedding_dim is None else embedding_dim
         if tie_weights and embedding_dim != hidden_dim:
             raise UserError(
                 f"tied weights need an embedding as wide as the hidden state, found {embedding_dim} and {hidden_dim}: "
-                "leave model.embedding_dim out, or set model.tie_weights to false"
+                "leave embedding_dim out, or set tie_weights to false"
             )
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.dropout = nn.Dropout(dropout)
@@ -64,9 +67,5 @@ class CharRNN(nn.Module):
             self.head.weight = self.embedding.weight
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Logits (batch, time, vocab_size) of the characters that follow `tokens` (batch, time), and the last state.
-
-        Without a `state` the network starts with zeros.
-        """
         hidden, state = self.recurrent(self.dropout(self.embedding(tokens)), state)
         return self.head(self.dropout(hidden)), state

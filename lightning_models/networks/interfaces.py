@@ -1,4 +1,4 @@
-"""What a GAN (and a VAE) may rely on in any generator or discriminator."""
+"""What the model families may rely on in any network that they are given."""
 
 from abc import ABC, abstractmethod
 
@@ -8,6 +8,7 @@ from lightning_models.modules.checks import check_at_least_one, check_choice
 from lightning_models.networks.layers import OUTPUT_RANGES, Output
 
 ImageShape = tuple[int, int, int]  # channels, height, width
+State = Tensor | tuple[Tensor, Tensor]  # h or, of an LSTM, (h, c); each (layers, batch, hidden_dim)
 
 
 class Generator(nn.Module, ABC):
@@ -69,3 +70,56 @@ class Classifier(nn.Module, ABC):
         """Logits (batch, num_classes) of images (batch, channels, height, width)."""
         logits: Tensor = self.head(self.features(images))
         return logits
+
+
+class SequenceNetwork(nn.Module, ABC):
+    """Tells classes of sequences apart.
+
+    Subclasses take `vocab_size` and `num_classes` first, because these follow from the data. `vocab_size` is None where
+    a step of the input is one number.
+    """
+
+    def __init__(self, vocab_size: int | None, num_classes: int) -> None:
+        super().__init__()
+        if vocab_size is not None:
+            check_at_least_one("vocab_size", [vocab_size])
+        check_at_least_one("num_classes", [num_classes])
+        self.vocab_size, self.num_classes = vocab_size, num_classes
+
+    @abstractmethod
+    def forward(self, sequences: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (batch, num_classes).
+
+        Args:
+            sequences: (batch, time), characters int64 or numbers float32; what follows a sequence's end is ignored.
+            lengths: (batch,) int64, from 1 to time.
+            labels: (batch,) int64 of *training* sequences, else None. Only for networks that hold statistics of the
+                training set and must leave a sequence out of its own; it must never reach the logits otherwise.
+        """
+
+    def member_logits(self, sequences: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (members, batch, num_classes) of the networks that make up this one; each is trained by its own loss.
+
+        By default the network is its only member.
+        """
+        logits: Tensor = self(sequences, lengths, labels)
+        return logits.unsqueeze(0)
+
+
+class CharNetwork(nn.Module, ABC):
+    """Predicts the next character of a text and carries a state from one piece of the text to the next.
+
+    Subclasses take `vocab_size` first, because it follows from the data.
+    """
+
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__()
+        check_at_least_one("vocab_size", [vocab_size])
+        self.vocab_size = vocab_size
+
+    @abstractmethod
+    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Logits (batch, time, vocab_size) of the characters that follow `tokens` (batch, time), and the last state.
+
+        Without a `state` the network starts with zeros.
+        """

@@ -36,10 +36,17 @@ def trainer(folder, max_epochs=1, **options):
     )
 
 
+def language_model(vocabulary, cell="lstm", hidden_dim=8, carry_state=True, **options):
+    """A model with a small CharRNN; `options` are the model's where it has them, else the network's."""
+    own = {name: options.pop(name) for name in ("optimizer", "schedule", "gradient_clip_norm") if name in options}
+    network = functools.partial(CharRNN, cell=cell, hidden_dim=hidden_dim, **options)
+    return CharLanguageModel(list(vocabulary), network, carry_state=carry_state, **own)
+
+
 def fitted(folder, data, ckpt_path=None, trainer_options=None, **options):
     """A small model after training on `data`; and its trainer."""
     torch.manual_seed(0)
-    model = CharLanguageModel(data.vocabulary, **{"hidden_dim": 24, **options})
+    model = language_model(data.vocabulary, **{"hidden_dim": 24, **options})
     used = trainer(folder, **(trainer_options or {}))
     used.fit(model, data, ckpt_path=ckpt_path)
     return model, used
@@ -60,12 +67,12 @@ class Forgetful(CharRNN):
 
 
 @pytest.mark.parametrize("is_forgetful", [False, True])
-def test_a_model_that_forgets_its_state_stays_on_the_plateau_of_pairs(tmp_path, written, monkeypatch, is_forgetful):
+def test_a_model_that_forgets_its_state_stays_on_the_plateau_of_pairs(tmp_path, written, is_forgetful):
     """On tinyshakespeare the plateau is at 2.45 nats."""
-    if is_forgetful:
-        monkeypatch.setattr("lightning_models.language_model.CharRNN", Forgetful)
     data = Text(written, batch_size=16, chunk_length=16)
-    _, used = fitted(tmp_path, data, trainer_options={"max_epochs": 4})
+    model = CharLanguageModel(data.vocabulary, functools.partial(Forgetful if is_forgetful else CharRNN, hidden_dim=24))
+    used = trainer(tmp_path, max_epochs=4)
+    used.fit(model, data)
     held_out = "".join(data.vocabulary[token] for token in data.val_tokens)
     plateau, found = memoryless_bound(held_out), used.callback_metrics["val/nats_per_char"].item()
     words = math.log(len(WORDS)) / 6  # what cannot be known: one of the words every six characters
@@ -89,7 +96,7 @@ def test_the_state_is_carried_from_batch_to_batch(tmp_path, written):
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_a_batch_that_continues_another_has_the_loss_of_the_text_at_once(tmp_path, cell):
-    model = CharLanguageModel(list("abcdef"), cell, hidden_dim=8)
+    model = language_model("abcdef", cell)
     model.trainer = trainer(tmp_path, log_every_n_steps=1000)
     text = torch.randint(6, (4, 21))
 
@@ -110,7 +117,7 @@ def test_a_batch_that_continues_another_has_the_loss_of_the_text_at_once(tmp_pat
 
 
 def test_gradients_end_at_the_beginning_of_a_batch(tmp_path):
-    model = CharLanguageModel(list("abcdef"), "gru", hidden_dim=8)
+    model = language_model("abcdef", "gru")
     model.trainer = trainer(tmp_path, log_every_n_steps=1000)
     model.training_step((torch.zeros(2, 5, dtype=torch.long),) * 2 + (False,), 0)
     assert model.train_state.requires_grad is False
@@ -122,7 +129,7 @@ def test_all_of_the_held_out_text_is_measured(tmp_path, written):
     data = Text(written, batch_size=8, chunk_length=16)
     data.setup("validate")
     torch.manual_seed(1)
-    model = CharLanguageModel(data.vocabulary, "gru", hidden_dim=16)
+    model = language_model(data.vocabulary, "gru", hidden_dim=16)
     (measured,) = trainer(tmp_path).validate(model, data, verbose=False)
     text = torch.cat([data.val_context, data.val_tokens]).long()[None]
     with torch.no_grad():
@@ -163,16 +170,18 @@ def test_a_run_that_was_killed_in_mid_epoch_goes_on_bitwise(tmp_path, written, c
 
 
 def test_a_carried_state_of_other_streams_is_refused(tmp_path, written):
-    model = CharLanguageModel(list("abcdef"), hidden_dim=8)
+    model = language_model("abcdef")
     model.trainer = trainer(tmp_path, log_every_n_steps=1000)
     model.on_load_checkpoint({"carried_state": [torch.zeros(1, 3, 8), torch.zeros(1, 3, 8)]})
     model.on_train_start()
-    with pytest.raises(ValueError, match="carries the state of 3 streams a process, but now there are 2: resume with"):
+    with pytest.raises(
+        ValueError, match="carries the state of 3 streams per process, but now there are 2: resume with"
+    ):
         model.training_step((torch.zeros(2, 5, dtype=torch.long),) * 2 + (True,), 0)
 
 
 def test_gradients_are_clipped_by_their_norm_together():
-    model = CharLanguageModel(list("abcdef"), hidden_dim=8, gradient_clip_norm=0.5)
+    model = language_model("abcdef", gradient_clip_norm=0.5)
     model.trainer = Trainer(logger=False, enable_checkpointing=False, log_every_n_steps=1000, accelerator="cpu")
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
@@ -193,7 +202,7 @@ def test_float16_scales_the_loss_but_neither_norm_nor_clipping(tmp_path, written
         options = {"max_steps": 1, "log_every_n_steps": 1, "limit_val_batches": 0, **options}
         model, used = fitted(tmp_path, data, trainer_options=options, schedule=constant, **sizes)
         torch.manual_seed(0)
-        start = CharLanguageModel(data.vocabulary, schedule=constant, **sizes)
+        start = language_model(data.vocabulary, schedule=constant, **sizes)
         moved = [new - old for new, old in zip(model.parameters(), start.parameters(), strict=True)]
         return torch.nn.utils.get_total_norm(moved).item(), used.callback_metrics["train/gradient_norm"].item()
 
@@ -243,9 +252,7 @@ def test_a_prompt_with_unknown_characters_is_refused_with_their_names(writer):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden_dim": 0}, r"model\.hidden_dim is 0: use whole numbers from 1 up"),
-        ({"num_layers": 0}, r"model\.num_layers is 0"),
-        ({"dropout": 1.0}, r"model\.dropout is 1\.0: use a probability from 0 to below 1"),
+        ({"network": default("torch.nn.Linear", out_features=3)}, r"torch\.nn\.Linear is not a kind of CharNetwork"),
         ({"gradient_clip_norm": 0.0}, r"model\.gradient_clip_norm is 0\.0: expected a positive number"),
     ],
 )

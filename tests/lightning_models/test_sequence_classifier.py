@@ -1,4 +1,6 @@
 import math
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,15 +9,25 @@ from pytorch_lightning import Callback, Trainer
 
 from datamodules.sequences.names import Names
 from datamodules.sequences.palindromes import Palindromes
+from lab.errors import UserError
+from lightning_models.modules.injection import default
+from lightning_models.networks import Ensemble, NaiveBayesMixture, RecurrentNetwork
 from lightning_models.sequence_classifier import SequenceClassifier, class_weights
 
 LETTERS = ["<unknown>", *"abcdefgh"]
 
 
-def classifier(**options):
-    return SequenceClassifier(
-        **{"class_names": ["x", "y", "z", "w"], "vocabulary": LETTERS, "hidden_size": 8, **options}
-    )
+SMALL = partial(RecurrentNetwork, hidden_size=8)
+
+
+def classifier(network=SMALL, **options):
+    return SequenceClassifier(**{"class_names": list("xyzw"), "vocabulary": LETTERS, "network": network, **options})
+
+
+def detached_from_a_run(model, **options):
+    """`model` as its steps see it, without a run around it."""
+    model.trainer = trainer(log_every_n_steps=50, **options)
+    return model
 
 
 def trainer(**options):
@@ -50,12 +62,11 @@ def test_a_softmax_before_the_loss_could_not_go_below_1_4612():
 
 
 def test_the_loss_is_of_the_logits_and_goes_below_that_floor():
-    model = SequenceClassifier(Palindromes(5).class_names, hidden_size=4)
+    model = detached_from_a_run(SequenceClassifier(Palindromes(5).class_names, network=SMALL))
     with torch.no_grad():
-        for parameter in model.networks[0].output.parameters():
+        for parameter in model.network.output.parameters():
             parameter.zero_()
-        model.networks[0].output.bias[3] = 10.0  # sure of 3
-    model.trainer = trainer(log_every_n_steps=50)
+        model.network.output.bias[3] = 10.0  # sure of 3
     threes = (torch.zeros(5, 4), torch.full((5,), 4), torch.full((5,), 3))
     assert model(threes[0], threes[1])[0].tolist() == pytest.approx([0, 0, 0, 10, 0, 0, 0, 0, 0, 0], abs=1e-6)
     assert model.training_step(threes, 1).item() == pytest.approx(9 * math.exp(-10), rel=0.01)
@@ -64,7 +75,7 @@ def test_the_loss_is_of_the_logits_and_goes_below_that_floor():
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
 def test_the_metrics_are_exact_over_unequal_batches():
     data = Names(batch_size=700)
-    model = SequenceClassifier(data.class_names, data.vocabulary, hidden_size=4)
+    model = SequenceClassifier(data.class_names, data.vocabulary, SMALL)
     found = trainer().validate(model, data, verbose=False)[0]
     loader, rights, losses, threes = data.val_dataloader(), [], [], []
     assert len({len(labels) for _, _, labels in loader}) == 2
@@ -98,47 +109,94 @@ def test_gradients_are_clipped_after_backward():
     for limit in (None, 0.01):
         torch.manual_seed(0)
         watch = Norms()
-        model = SequenceClassifier(data.class_names, hidden_size=8)
+        model = SequenceClassifier(data.class_names, network=SMALL)
         trainer(max_epochs=2, gradient_clip_val=limit, callbacks=[watch], limit_val_batches=0).fit(model, data)
         norms[limit] = watch.norms
     assert min(norms[None]) > 0.02
     assert max(norms[0.01]) == pytest.approx(0.01, rel=1e-3)
 
 
-def test_an_ensemble_says_the_mean_of_its_members_probabilities():
-    model = classifier(members=3).eval()
+def test_each_member_of_an_ensemble_learns_by_its_own_loss():
+    model = detached_from_a_run(classifier(partial(Ensemble, network=SMALL, members=3)).eval())
     sequences, lengths, labels = batch()
-    alone = torch.stack([network(sequences, lengths).softmax(dim=1) for network in model.networks])
-    assert not torch.allclose(alone[0], alone[1])
-    torch.testing.assert_close(model(sequences, lengths).exp(), alone.mean(dim=0))
-    model.trainer = trainer(log_every_n_steps=50)
-    # each member learns alone: the loss is the mean of theirs
-    expected = torch.stack([F.cross_entropy(p.log(), labels) for p in alone]).mean()
-    torch.testing.assert_close(model.training_step((sequences, lengths, labels), 1), expected)
-
-
-def test_the_gradient_of_a_member_is_its_share_of_the_one_it_has_alone():
-    model = classifier(members=3).eval()
-    model.trainer = trainer(log_every_n_steps=50)
-    sequences, lengths, labels = batch()
-    weights = list(model.networks[1].parameters())
-    alone = torch.autograd.grad(F.cross_entropy(model.networks[1](sequences, lengths), labels), weights)
-    within = torch.autograd.grad(model.training_step((sequences, lengths, labels), 1), weights)
+    members = list(model.network.networks)
+    losses = [F.cross_entropy(member(sequences, lengths), labels) for member in members]
+    weights = list(members[1].parameters())
+    alone = torch.autograd.grad(losses[1], weights, retain_graph=True)
+    loss = model.training_step((sequences, lengths, labels), 1)
+    torch.testing.assert_close(loss, torch.stack(losses).mean())
+    within = torch.autograd.grad(loss, weights)
     for one, other in zip(alone, within, strict=True):
         torch.testing.assert_close(other, one / 3)
+
+
+def test_class_weights_and_label_smoothing_reach_the_training_loss_and_no_other():
+    model = detached_from_a_run(classifier(label_smoothing=0.3, class_balance=1.0).eval())
+    model.class_weights = torch.tensor([0.5, 1.0, 2.0, 4.0])
+    sequences, lengths, labels = batch(8)
+    logits = model(sequences, lengths)
+    log_probabilities = logits.log_softmax(dim=1)
+    target = 0.7 * F.one_hot(labels, 4) + 0.3 / 4  # Szegedy et al. 2016; each class of it with its weight
+    expected = -(target * log_probabilities * model.class_weights).sum(dim=1).mean()
+    torch.testing.assert_close(model.training_step((sequences, lengths, labels), 1), expected)
+    model.evaluate((sequences, lengths, labels))
+    torch.testing.assert_close(model.evaluation_means.compute()["loss"], F.cross_entropy(logits, labels).detach())
+
+
+def test_class_weights_are_taken_from_the_data_with_the_exponent_of_the_option():
+    data = SimpleNamespace(class_counts=[16, 4, 1, 1])
+    model = classifier(class_balance=0.5)
+    model.trainer = SimpleNamespace(datamodule=data)
+    model.on_fit_start()
+    assert (model.class_weights / model.class_weights[0]).tolist() == pytest.approx([1, 2, 4, 4])
+    torch.testing.assert_close(model.log_shares, (torch.tensor([16, 4, 1, 1]) / 22).log())
+
+
+def test_the_prediction_adds_no_second_softmax_and_no_smoothing():
+    model = classifier(label_smoothing=0.3).eval()
+    with torch.no_grad():
+        for parameter in model.network.output.parameters():
+            parameter.zero_()
+        model.network.output.bias.copy_(torch.tensor([0.0, math.log(7), 0.0, 0.0]))  # 0.1, 0.7, 0.1, 0.1
+    sequences, lengths, labels = batch(2)
+    assert model.predict_step((sequences, lengths, labels), 0)["probability"] == pytest.approx([0.7, 0.7], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "monitored"),
+    [
+        ({}, "val/accuracy"),
+        ({"class_balance": 0.5}, "val/balanced_accuracy"),
+        ({"logit_adjustment": 0.5}, "val/balanced_accuracy"),
+    ],
+)
+def test_what_the_best_checkpoint_is_chosen_by(options, monitored):
+    assert classifier(**options).monitor == (monitored, "max")
+
+
+def test_training_leaves_each_line_out_of_its_own_counts_and_evaluation_does_not():
+    model = detached_from_a_run(classifier(partial(NaiveBayesMixture, network=SMALL, buckets=512)).eval())
+    sequences, lengths, labels = batch()
+    model.network.naive_bayes.count(sequences, lengths, labels)
+    inner, naive_bayes = model.network.network(sequences, lengths), model.network.naive_bayes
+    left_out = inner + naive_bayes(sequences, lengths, labels)
+    torch.testing.assert_close(model.training_step((sequences, lengths, labels), 1), F.cross_entropy(left_out, labels))
+    torch.testing.assert_close(model(sequences, lengths), inner + naive_bayes(sequences, lengths))
+    assert not torch.allclose(left_out, model(sequences, lengths))
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
 def test_naive_bayes_is_counted_before_the_first_batch_and_kept(tmp_path):
     data = Names(batch_size=512)
-    model = SequenceClassifier(data.class_names, data.vocabulary, hidden_size=4, naive_bayes_buckets=5000)
+    network = partial(NaiveBayesMixture, network=SMALL, buckets=5000)
+    model = SequenceClassifier(data.class_names, data.vocabulary, network)
     run = trainer(limit_train_batches=1, limit_val_batches=0)
     run.fit(model, data)
     ngrams = [min(len(line), 200) - k for lines in data.lines["train"].values() for line in lines for k in range(5)]
-    assert model.naive_bayes.counts.sum().item() == sum(n for n in ngrams if n > 0)
+    assert model.network.naive_bayes.counts.sum().item() == sum(n for n in ngrams if n > 0)
     run.save_checkpoint(tmp_path / "a.ckpt")
     again = SequenceClassifier.load_from_checkpoint(tmp_path / "a.ckpt", weights_only=True)
-    assert torch.equal(again.naive_bayes.counts, model.naive_bayes.counts)
+    assert torch.equal(again.network.naive_bayes.counts, model.network.naive_bayes.counts)
 
 
 def test_class_weights_are_inverse_to_the_sizes_and_have_mean_1_over_samples():
@@ -151,17 +209,31 @@ def test_class_weights_are_inverse_to_the_sizes_and_have_mean_1_over_samples():
     assert (roots[2] / roots[1]).item() == pytest.approx(3)
 
 
-def test_class_weights_need_the_sizes():
-    data = Palindromes(5)
-    model = SequenceClassifier(data.class_names, hidden_size=4, class_balance=1.0)
-    with pytest.raises(ValueError, match=r"model\.class_balance is 1\.0, but this data does not tell its class_counts"):
-        trainer().fit(model, data)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"class_balance": 1.0}, r"model\.class_balance is 1\.0, but this data does not provide its class_counts"),
+        (
+            {"logit_adjustment": 1.0},
+            r"model\.logit_adjustment is 1\.0, but this data does not provide its class_counts",
+        ),
+        (
+            {"network": partial(NaiveBayesMixture, network=SMALL)},
+            r"model\.network has a NaiveBayesMixture, but this data does not provide its training_lines",
+        ),
+    ],
+)
+def test_what_the_data_does_not_provide_is_named_with_the_option_that_needs_it(options, message):
+    model = classifier(**options)
+    model.trainer = SimpleNamespace(datamodule=Palindromes(5))
+    with pytest.raises(UserError, match=message):
+        model.on_fit_start()
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
 def test_logit_adjustment_takes_the_shares_of_the_training_data_off_what_is_said_alone(tmp_path):
     data = Names(batch_size=512)
-    model = SequenceClassifier(data.class_names, data.vocabulary, hidden_size=4)
+    model = SequenceClassifier(data.class_names, data.vocabulary, SMALL)
     run = trainer(limit_train_batches=1, limit_val_batches=0)
     run.fit(model, data)
     counts = torch.tensor(data.class_counts)
@@ -174,40 +246,6 @@ def test_logit_adjustment_takes_the_shares_of_the_training_data_off_what_is_said
     torch.testing.assert_close(adjusted.adjusted(logits), logits - (counts / counts.sum()).log() / 2)
     said = adjusted.predict_step((sequences, lengths, torch.zeros(1)), 0)["category"][0]
     assert said == data.class_names[int((logits - (counts / counts.sum()).log() / 2).argmax())]
-
-
-def test_logit_adjustment_needs_the_sizes():
-    data = Palindromes(5)
-    model = SequenceClassifier(data.class_names, hidden_size=4, logit_adjustment=1.0)
-    with pytest.raises(ValueError, match=r"model\.logit_adjustment is 1\.0, but this data does not tell"):
-        trainer().fit(model, data)
-
-
-def test_two_processes_drop_other_characters(as_process):
-    model = classifier(character_dropout=0.5)
-    seen = []
-    model.networks[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    sequences, lengths, labels = torch.ones(6, 5, dtype=torch.long), torch.full((6,), 5), torch.zeros(6).long()
-
-    def read(rank, world_size):
-        as_process(rank, world_size)
-        torch.manual_seed(0)
-        own = slice(rank, None, world_size)
-        model.member_logits(sequences[own], lengths[own], labels[own])
-        return seen.pop()
-
-    one, first, second = read(0, 1), read(0, 2), read(1, 2)
-    assert torch.equal(torch.stack([first, second], dim=1).flatten(0, 1), one)
-    assert not torch.equal(first, second)
-
-
-def test_character_dropout_works_in_training_only():
-    model = classifier(character_dropout=0.5)
-    model.trainer = trainer(log_every_n_steps=50)
-    losses = {model.training_step(one, 1).item() for one in [batch()] * 5}
-    assert len(losses) == 5
-    sequences, lengths, _ = batch()
-    assert torch.equal(model(sequences, lengths), model(sequences, lengths))
 
 
 def test_predictions_name_classes_in_the_order_of_their_probability():
@@ -241,18 +279,14 @@ def test_the_checkpoint_holds_vocabulary_and_classes_as_plain_values(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"class_names": ["x"]}, "there are 1 classes"),
-        ({"naive_bayes_buckets": -1}, r"model\.naive_bayes_buckets is -1"),
-        ({"vocabulary": None, "naive_bayes_buckets": 9}, "naive_bayes_buckets is 9, but the data are numbers"),
-        ({"naive_bayes_edges": True}, "naive_bayes_edges is true, but naive_bayes_buckets is 0"),
-        ({"members": 0}, r"model\.members is 0"),
+        ({"class_names": ["x"]}, r"the data has 1 class \(x\): a classifier needs at least two"),
         ({"class_balance": -1.0}, r"model\.class_balance is -1"),
         ({"logit_adjustment": -1.0}, r"model\.logit_adjustment is -1"),
-        ({"character_dropout": 1.0}, r"model\.character_dropout is 1\.0: use a number from 0 to below 1"),
-        ({"label_smoothing": 1.0}, r"model\.label_smoothing is 1\.0"),
-        ({"vocabulary": None, "character_dropout": 0.1}, "but the data are numbers: leave it out"),
+        ({"label_smoothing": 1.0}, r"model\.label_smoothing is 1\.0: expected a number from 0 to below 1"),
+        ({"label_smoothing": -0.1}, r"model\.label_smoothing is -0\.1"),
+        ({"network": default("lightning_models.networks.CharRNN")}, "CharRNN is not a kind of SequenceNetwork"),
     ],
 )
 def test_wrong_options_are_named(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         classifier(**options)

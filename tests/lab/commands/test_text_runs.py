@@ -50,7 +50,7 @@ def test_validate_and_test_measure_all_of_the_held_out_text(text_run, tmp_path):
 @pytest.mark.full
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, text_file):
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
-    dropout = [*tiny_runs.text(text_file), "--model.dropout", "0.2", "--model.schedule", "Constant"]
+    dropout = [*tiny_runs.text(text_file), "--model.network.dropout", "0.2", "--model.schedule", "Constant"]
     cli.main([*dropout, "--trainer.max_epochs", "2", "--run_dir", str(straight)])
     cli.main([*dropout, "--trainer.max_epochs", "1", "--run_dir", str(stopped)])
     cli.main(["fit", *resumed(stopped), "--trainer.max_epochs", "2"])

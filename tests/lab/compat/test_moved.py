@@ -58,7 +58,6 @@ OLD_CLASSES = {
     "lightning_models.networks.interfaces": "Classifier Discriminator Generator",
     "lightning_models.networks.mlp": "MLPDiscriminator MLPGenerator",
     "lightning_models.networks.recurrent": "GRU LSTM RNN Recurrent",
-    "lightning_models.networks.sequence_network": "SequenceNetwork",
     "lightning_models.objectives": "Hinge LeastSquares Minimax NonSaturating Objective Wasserstein",
     "lightning_models.regularizers": "GradientPenalty R1 Regularizer WeightClipping",
     "lightning_models.schedules": "Constant Cosine OneCycle Schedule Steps",

@@ -1,10 +1,12 @@
 import csv
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from lightning_models.callbacks.text_samples import TextSamples
 from lightning_models.language_model import CharLanguageModel
+from lightning_models.networks import CharRNN
 
 
 def trainer(folder, global_step):
@@ -14,7 +16,7 @@ def trainer(folder, global_step):
 
 
 def test_samples_are_written_once_a_batch_and_survive_a_resume(tmp_path):
-    model = CharLanguageModel(list("ab\n"), hidden_dim=4)
+    model = CharLanguageModel(list("ab\n"), network=partial(CharRNN, hidden_dim=4))
     samples = TextSamples(length=12, prompt="ab")
     samples.on_train_start(trainer(tmp_path, 0), model)
     samples.on_train_epoch_end(trainer(tmp_path, 7), model)
@@ -35,7 +37,7 @@ def test_samples_are_written_once_a_batch_and_survive_a_resume(tmp_path):
 
 
 def test_samples_at_the_start_and_the_end_alone(tmp_path):
-    model = CharLanguageModel(list("ab\n"), hidden_dim=4)
+    model = CharLanguageModel(list("ab\n"), network=partial(CharRNN, hidden_dim=4))
     samples = TextSamples(length=3, every_n_epochs=0)
     samples.on_train_epoch_end(trainer(tmp_path, 7), model)
     assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 from datamodules.tensor_dataset import TensorLoader
 from lightning_models.image_classifier import ImageClassifier
 from lightning_models.modules.clipping import clip_norm
+from lightning_models.networks import RecurrentNetwork
 from lightning_models.sequence_classifier import SequenceClassifier
 from lightning_models.vae import VAE
 
@@ -21,7 +22,12 @@ FAMILIES = {
     "images": (functools.partial(ImageClassifier, (1, 8, 8), ["a", "b"]), IMAGES),
     "vae": (functools.partial(VAE, (1, 8, 8), latent_dim=2), IMAGES),
     "sequences": (
-        functools.partial(SequenceClassifier, ["a", "b"], list("?abcd"), hidden_size=4, implementation="scratch"),
+        functools.partial(
+            SequenceClassifier,
+            ["a", "b"],
+            list("?abcd"),
+            functools.partial(RecurrentNetwork, hidden_size=4, implementation="scratch"),
+        ),
         SEQUENCES,
     ),
 }

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from lab.errors import UserError
 from lightning_models.networks.char_rnn import CharRNN
 
 
@@ -42,7 +43,7 @@ def test_a_text_in_pieces_with_carried_state_is_the_text_at_once(cell, implement
 def test_tied_weights_are_one_and_need_one_width():
     network = CharRNN(11, hidden_dim=8, tie_weights=True)
     assert network.head.weight is network.embedding.weight
-    with pytest.raises(ValueError, match=r"as wide as the hidden state, found 4 and 8: leave model\.embedding_dim out"):
+    with pytest.raises(ValueError, match=r"as wide as the hidden state, found 4 and 8: leave embedding_dim out"):
         CharRNN(11, hidden_dim=8, embedding_dim=4, tie_weights=True)
 
 
@@ -52,3 +53,19 @@ def test_dropout_works_in_training_alone():
     assert not torch.equal(network(tokens)[0], network(tokens)[0])
     network.eval()
     assert torch.equal(network(tokens)[0], network(tokens)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden_dim": 0}, "hidden_dim is 0: use whole numbers from 1 up"),
+        ({"num_layers": 0}, "num_layers is 0"),
+        ({"embedding_dim": 0}, "embedding_dim is 0"),
+        ({"vocab_size": 0}, "vocab_size is 0"),
+        ({"dropout": 1.0}, r"dropout is 1\.0: expected a number from 0 to below 1"),
+        ({"dropout": -0.1}, r"dropout is -0\.1"),
+    ],
+)
+def test_options_out_of_range_are_named(options, message):
+    with pytest.raises(UserError, match=message):
+        CharRNN(**{"vocab_size": 11, **options})

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lightning_models.networks.sequence_network import NGramEmbedding, SequenceNetwork
+from lightning_models.networks.recurrent_network import NGramEmbedding, RecurrentNetwork
 
 LENGTHS = torch.tensor([3, 7, 1, 5])
 
@@ -19,7 +19,7 @@ def padded(vocab_size=9):
     "options", [{}, {"embedding_dim": 6}, {"embedding_dim": 6, "ngram_buckets": 50, "skip": True}], ids=str
 )
 def test_a_line_has_the_same_logits_in_any_company(cell, pooling, options):
-    network = SequenceNetwork(
+    network = RecurrentNetwork(
         9, 3, cell, 5, num_layers=2, bidirectional=True, dropout=0.5, pooling=pooling, **options
     ).eval()
     if network.ngrams is not None:
@@ -36,21 +36,21 @@ def test_a_line_has_the_same_logits_in_any_company(cell, pooling, options):
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max"])
 def test_both_implementations_say_the_same(pooling):
     options = {"num_layers": 2, "bidirectional": True, "embedding_dim": 4, "pooling": pooling}
-    theirs, ours = (SequenceNetwork(9, 3, "lstm", 5, implementation=kind, **options) for kind in ("torch", "scratch"))
+    theirs, ours = (RecurrentNetwork(9, 3, "lstm", 5, implementation=kind, **options) for kind in ("torch", "scratch"))
     ours.load_state_dict(theirs.state_dict())
     sequences = padded()
     torch.testing.assert_close(ours(sequences, LENGTHS), theirs(sequences, LENGTHS))
 
 
 def test_the_pooled_values_are_those_within_the_line():
-    network = SequenceNetwork(9, 3, pooling="mean_max")
+    network = RecurrentNetwork(9, 3, pooling="mean_max")
     outputs = torch.tensor([[[1.0], [5.0], [100.0]], [[-3.0], [-2.0], [-1.0]]])
     pooled = network.pool(outputs, torch.tensor([[True, True, False], [True, True, True]]))
     assert pooled.tolist() == [[3.0, 5.0], [-2.0, -1.0]]
 
 
 def test_the_skip_is_a_linear_model_of_the_vectors():
-    network = SequenceNetwork(9, 3, "gru", 5, embedding_dim=4, skip=True).eval()
+    network = RecurrentNetwork(9, 3, "gru", 5, embedding_dim=4, skip=True).eval()
     with torch.no_grad():
         network.output.weight[:, :5] = 0  # of the recurrent layer
     sequences = torch.tensor([[3, 1, 2, 8]])
@@ -59,7 +59,7 @@ def test_the_skip_is_a_linear_model_of_the_vectors():
 
 
 def test_a_bidirectional_last_state_is_the_end_of_each_direction():
-    network = SequenceNetwork(9, 2, "gru", 1, bidirectional=True).eval()
+    network = RecurrentNetwork(9, 2, "gru", 1, bidirectional=True).eval()
     with torch.no_grad():
         network.output.weight.copy_(torch.eye(2))
         network.output.bias.zero_()
@@ -71,7 +71,7 @@ def test_a_bidirectional_last_state_is_the_end_of_each_direction():
 
 def test_published_sizes_of_report_3():
     def count(vocab_size):
-        return sum(p.numel() for p in SequenceNetwork(vocab_size, 10, "lstm", 128).parameters())
+        return sum(p.numel() for p in RecurrentNetwork(vocab_size, 10, "lstm", 128).parameters())
 
     second_bias = 4 * 128  # torch.nn's cells add a bias to both products, the report's to one
     assert count(None) == 67_850 + second_bias
@@ -93,9 +93,28 @@ def test_ngrams_depend_on_what_stands_before_and_on_nothing_else():
         ({"pooling": "sum"}, "pooling 'sum' is unknown: choose one of 'last', 'mean', 'max', 'mean_max'"),
         ({"embedding_dim": 0}, "embedding_dim is 0"),
         ({"ngram_buckets": 10}, "ngram_buckets is 10: it needs an embedding_dim"),
+        ({"ngram_buckets": -1}, "ngram_buckets is -1: expected at least 0"),
+        ({"dropout": 1.0}, r"dropout is 1\.0: expected a number from 0 to below 1"),
+        ({"dropout": -0.5}, r"dropout is -0\.5"),
         ({"vocab_size": None, "embedding_dim": 3}, "embedding_dim is 3, but the data are numbers: leave it out"),
     ],
 )
 def test_what_does_not_fit_is_named(options, message):
     with pytest.raises(ValueError, match=message):
-        SequenceNetwork(**{"vocab_size": 9, "num_classes": 3, **options})
+        RecurrentNetwork(**{"vocab_size": 9, "num_classes": 3, **options})
+
+
+def test_it_is_the_only_member_of_itself():
+    network = RecurrentNetwork(9, 3, hidden_size=5)
+    sequences = padded()
+    assert torch.equal(network.member_logits(sequences, LENGTHS), network(sequences, LENGTHS)[None])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_dropout_works_in_training_alone(share):
+    network = RecurrentNetwork(9, 3, hidden_size=5, dropout=share)
+    sequences = padded()
+    first, second = network(sequences, LENGTHS), network(sequences, LENGTHS)
+    assert torch.equal(first, second) is (share == 0)
+    network.eval()
+    assert torch.equal(network(sequences, LENGTHS), network(sequences, LENGTHS))

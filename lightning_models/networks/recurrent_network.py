@@ -1,4 +1,4 @@
-"""A recurrent network that says something about a sequence as a whole."""
+"""A recurrent network that classifies whole sequences."""
 
 from typing import Literal
 
@@ -8,14 +8,15 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lab.errors import UserError
-from lightning_models.modules.checks import check_at_least, check_at_least_one, check_choice
+from lightning_models.modules.checks import check_at_least, check_at_least_one, check_choice, check_share
+from lightning_models.networks.interfaces import SequenceNetwork
 from lightning_models.networks.naive_bayes import hashed_ngrams
 from lightning_models.networks.recurrent import Cell, Implementation, recurrent
 
 Pooling = Literal["last", "mean", "max", "mean_max"]
 
 
-class SequenceNetwork(nn.Module):
+class RecurrentNetwork(SequenceNetwork):
     """Characters or numbers -> recurrent layers -> pooling over time -> logits of the classes."""
 
     def __init__(
@@ -37,38 +38,39 @@ class SequenceNetwork(nn.Module):
         """Build the network.
 
         Args:
-            vocab_size: Characters that are told apart; None where a step of the input is one number.
-            num_classes: Classes.
+            vocab_size: Number of characters; None where a step of the input is one number.
+            num_classes: Number of classes.
             cell: "rnn", "lstm" or "gru".
             hidden_size: Units of a layer and direction.
-            num_layers: Recurrent layers.
-            bidirectional: Read backwards as well.
+            num_layers: Number of recurrent layers.
+            bidirectional: Read the sequence backwards as well.
             embedding_dim: Length of the vector learned for each character; by default characters are one-hot.
             ngram_buckets: Rows of a table of vectors for the 2-, 3- and 4-grams that end at a character, which are
-                added to its own vector; n-grams share rows by chance (hashing). 0: no such table. The end of a sequence
-                becomes a step of its own then, so that there are n-grams of endings as well.
-            skip: Let the logits see the vectors themselves too, summed and divided by the square root of their number,
-                past the recurrent layers (wide and deep, Cheng et al. 2016).
-            dropout: Probability with which a number is zeroed in training: of the embedding, between layers and of
-                what is pooled.
-            pooling: What the logits are made of: the last state of the last layer, the mean or the maximum of its
-                outputs, or both.
-            implementation: "torch" or "scratch", see `recurrent`.
-            forget_bias: Initial bias of the LSTM's forget gates, by default random around 0.
+                added to its own vector; n-grams share rows by chance (hashing). 0: no such table. With one, the end of
+                a sequence becomes a step of its own, so that there are n-grams of endings as well.
+            skip: Also feed the character vectors, summed and divided by the square root of their number, straight to
+                the last layer (wide and deep, Cheng et al. 2016).
+            dropout: Probability with which a value is zeroed in training, from 0 to below 1: after the embedding,
+                between layers and after pooling.
+            pooling: What the last layer sees: the last state of the last recurrent layer, the mean or the maximum of
+                its outputs over time, or both (mean_max).
+            implementation: "torch" for torch.nn's cells, "scratch" for this project's; same weights, same results.
+            forget_bias: Initial bias of the LSTM's forget gates; by default random around 0.
 
         Raises:
-            ValueError: for an unknown choice, a size out of range, or options that contradict each other.
+            UserError: For an unknown choice, an option out of range, or options that contradict each other.
         """
-        super().__init__()
+        super().__init__(vocab_size, num_classes)
         check_choice("pooling", pooling, Pooling)
         check_at_least("ngram_buckets", ngram_buckets, 0)
+        check_share("dropout", dropout)
         if embedding_dim is not None:
             check_at_least_one("embedding_dim", [embedding_dim])
             if vocab_size is None:
                 raise UserError(f"embedding_dim is {embedding_dim}, but the data are numbers: leave it out")
         if ngram_buckets and embedding_dim is None:
             raise UserError(f"ngram_buckets is {ngram_buckets}: it needs an embedding_dim")
-        self.vocab_size, self.pooling = vocab_size, pooling
+        self.pooling = pooling
         self.embedding = nn.Embedding(vocab_size, embedding_dim) if vocab_size and embedding_dim else None
         self.ngrams = NGramEmbedding(ngram_buckets, embedding_dim) if ngram_buckets and embedding_dim else None
         features = embedding_dim or vocab_size or 1
@@ -88,13 +90,7 @@ class SequenceNetwork(nn.Module):
         self.skip = skip
         self.output = nn.Linear(pooled + (features if skip else 0), num_classes)
 
-    def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
-        """Logits (batch, num_classes).
-
-        Args:
-            sequences: (batch, time), characters int64 or numbers float32; what is behind a sequence's end is not read.
-            lengths: (batch,) int64, from 1 to time.
-        """
+    def forward(self, sequences: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
         is_inside = self.inside(sequences, lengths)
         if self.ngrams is not None:
             sequences, lengths = F.pad(sequences.masked_fill(~is_inside, 0), (0, 1)), lengths + 1
@@ -120,7 +116,7 @@ class SequenceNetwork(nn.Module):
         return logits
 
     def embed(self, sequences: Tensor) -> Tensor:
-        """A vector for each step, (batch, time, features)."""
+        """The vector of each step, (batch, time, features)."""
         if self.vocab_size is None:
             return sequences.unsqueeze(2)
         if self.embedding is None:
@@ -130,7 +126,7 @@ class SequenceNetwork(nn.Module):
 
     @staticmethod
     def inside(sequences: Tensor, lengths: Tensor) -> Tensor:
-        """Which steps are within their sequence, bool (batch, time)."""
+        """Mask of the steps within their sequence, bool (batch, time)."""
         return torch.arange(sequences.shape[1], device=lengths.device) < lengths[:, None]
 
     def pool(self, outputs: Tensor, is_inside: Tensor) -> Tensor:
@@ -145,19 +141,19 @@ class SequenceNetwork(nn.Module):
 
 
 class NGramEmbedding(nn.Module):
-    """The sum of a vector for the 2-, the 3- and the 4-gram that end at each character (fastText, Joulin et al. 2017).
+    """The sum of the vectors of the 2-, 3- and 4-gram that end at each character (fastText, Joulin et al. 2017).
 
-    N-grams are hashed into `buckets` rows: no table of them needs to be kept, and an unseen one has a vector too.
+    N-grams are hashed into `buckets` rows: there is no list of known n-grams, and unseen ones have a vector too.
     """
 
     def __init__(self, buckets: int, dim: int, orders: tuple[int, ...] = (2, 3, 4)) -> None:
         super().__init__()
         self.buckets, self.orders = buckets, orders
         self.table = nn.Embedding(buckets, dim)
-        nn.init.zeros_(self.table.weight)  # what was never seen says nothing
+        nn.init.zeros_(self.table.weight)  # an unseen n-gram contributes nothing
 
     def forward(self, characters: Tensor) -> Tensor:
-        """Vectors (batch, time, dim) of characters (batch, time) int64. Before the first character there are zeros."""
+        """Vectors (batch, time, dim) of characters (batch, time) int64, as if zeros came before the first character."""
         rows = hashed_ngrams(characters, max(self.orders))[:, :, [order - 1 for order in self.orders]]
         vectors: Tensor = self.table(rows % self.buckets)  # (batch, time, orders, dim)
         return vectors.sum(dim=2)
