@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from pytorch_lightning.cli import OptimizerCallable
-from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
+from lab.compat.unused_parameters import find_unused_parameters
 from lab.errors import UserError
 from lightning_models.losses.objectives import Objective
 from lightning_models.losses.regularizers import Regularizer
@@ -133,18 +133,15 @@ class GAN(CountsBatches, ImageGenerator):
         ]
 
     def setup(self, stage: str) -> None:
-        """Compile the networks if asked to, and make several processes work as they are."""
         if self.compile_networks and stage == "fit":
             self.generator.compile()
             self.discriminator.compile()
-        if isinstance(self.trainer.strategy, DDPStrategy):
-            # Each backward reaches one of the two networks only.
-            self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+        find_unused_parameters(self.trainer.strategy)  # each backward pass reaches only one of the two networks
 
     def on_fit_start(self) -> None:
-        """Refuse data whose batches the networks cannot train on."""
         super().on_fit_start()
-        check_batches_of_one(self, {"generator": self.generator, "discriminator": self.discriminator})
+        generator, discriminator = (self.generator, (self.latent_dim,)), (self.discriminator, self.image_shape)
+        check_batches_of_one(self, {"generator": generator, "discriminator": discriminator})
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """One update of the discriminator and, every `n_critic` batches, one of the generator."""

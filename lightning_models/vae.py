@@ -120,9 +120,9 @@ class VAE(ClipsGradients, ImageGenerator):
             self.decoder.compile()
 
     def on_fit_start(self) -> None:
-        """Refuse data whose batches the networks cannot train on."""
         super().on_fit_start()
-        check_batches_of_one(self, {"encoder": self.encoder, "decoder": self.decoder})
+        encoder, decoder = (self.encoder, self.image_shape), (self.decoder, (self.latent_dim,))
+        check_batches_of_one(self, {"encoder": encoder, "decoder": decoder})
 
     # ------------------------------------------------------------------------------------------------------- training
 

@@ -2,10 +2,11 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import is_parametrized
 
 from lab.errors import UserError
+from lightning_models.modules.batch_norm import BATCH_NORMS
+from lightning_models.modules.checks import check_above_zero
 from lightning_models.modules.latent import draw_own_rows
 
 
@@ -51,10 +52,8 @@ class WeightClipping(Regularizer):
 
     @torch.no_grad()
     def after_update(self, discriminator: nn.Module) -> None:
-        """Clip all parameters in place, all at once."""
-        parameters: list[Tensor] = list(discriminator.parameters())
-        torch._foreach_clamp_min_(parameters, -self.clip_value)
-        torch._foreach_clamp_max_(parameters, self.clip_value)
+        for parameter in discriminator.parameters():
+            parameter.clamp_(-self.clip_value, self.clip_value)
 
 
 class GradientPenalty(Regularizer):
@@ -122,7 +121,7 @@ def input_gradients(discriminator: nn.Module, images: Tensor) -> Tensor:
 def refuse_batch_norm(regularizer: Regularizer, discriminator: nn.Module) -> None:
     """Raise ValueError if the discriminator has a BatchNorm layer."""
     for name, layer in discriminator.named_modules():
-        if isinstance(layer, _BatchNorm):
+        if isinstance(layer, BATCH_NORMS):
             raise UserError(
                 f"{type(regularizer).__name__} cannot be used with BatchNorm in the discriminator ({name}), which "
                 "couples the images of a batch, so that the gradient is not one image's own: "
@@ -130,15 +129,15 @@ def refuse_batch_norm(regularizer: Regularizer, discriminator: nn.Module) -> Non
             )
 
 
-def check_above_zero(option: str, value: float) -> None:
-    """Raise ValueError unless `value` is above 0."""
-    if not value > 0:
-        raise UserError(f"{option} is {value}: use a value above 0, or no regularizer")
+KERNEL_LAYERS = (
+    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
 
 
 def kernels(network: nn.Module) -> list[Tensor]:
     """The weights of all linear and convolutional layers; biases and normalizations are none."""
-    return [layer.weight for layer in network.modules() if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd)]
+    return [layer.weight for layer in network.modules() if isinstance(layer, KERNEL_LAYERS)]
 
 
 def l1_norm(network: nn.Module) -> Tensor:

@@ -1,25 +1,28 @@
-"""BatchNorm cannot train on a single number a channel, which is all that one image gives it in some networks."""
+"""BatchNorm cannot train on a single number per channel, which is all that one image gives it in some networks."""
 
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from lab.errors import UserError
 from lightning_models.modules.evaluation_mode import evaluating
-from lightning_models.networks import Discriminator, Generator
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
-def check_batches_of_one(module: LightningModule, networks: dict[str, Generator | Discriminator]) -> None:
-    """Raise ValueError if training will meet a batch of one image that BatchNorm in one of the networks cannot take.
+def check_batches_of_one(module: LightningModule, networks: dict[str, tuple[nn.Module, tuple[int, ...]]]) -> None:
+    """Refuse a training batch of one image that BatchNorm in one of the networks cannot train on.
 
-    Call it in `on_fit_start`. Data that does not tell its `train_batch_sizes` is not checked.
+    Call it in `on_fit_start`. Data without `train_batch_sizes` is not checked.
 
     Args:
-        module: what is trained.
-        networks: those that see such batches, by the names of their options.
+        module: the module that is trained.
+        networks: its networks by the names of their options, each with the shape of one input.
+
+    Raises:
+        UserError: if training will meet such a batch.
     """
     trainer = module.trainer
     sizes: list[int] = getattr(getattr(trainer, "datamodule", None), "train_batch_sizes", [])
@@ -29,8 +32,7 @@ def check_batches_of_one(module: LightningModule, networks: dict[str, Generator 
         met = met[: trainer.max_steps * trainer.accumulate_grad_batches]
     if 1 not in met:
         return
-    for name, network in networks.items():
-        shape = (network.latent_dim,) if isinstance(network, Generator) else network.image_shape
+    for name, (network, shape) in networks.items():
         weight = next(network.parameters())
         example = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
         if layer := batch_norm_of_one_number(network, example):
@@ -44,13 +46,14 @@ def check_batches_of_one(module: LightningModule, networks: dict[str, Generator 
 
 @torch.no_grad()
 def batch_norm_of_one_number(network: nn.Module, example: Tensor) -> str | None:
-    """Name of the first BatchNorm layer that sees one number a channel of `example`, a batch of one; None without.
+    """Name of the first BatchNorm layer that sees one number per channel of `example`, a batch of one; None without.
 
-    The network runs in evaluation mode, which changes nothing in it. SyncBatchNorm takes all processes together.
+    The network runs in evaluation mode, which changes nothing in it. SyncBatchNorm, which normalizes over the batches
+    of all processes together, is left out.
     """
     found: list[str] = []
 
-    def look_at(layer: nn.Module, name: str) -> Any:
+    def watch(layer: nn.Module, name: str) -> Any:
         def hook(_: nn.Module, inputs: tuple[Tensor]) -> None:
             if inputs[0].numel() == inputs[0].shape[1]:
                 found.append(name)
@@ -58,9 +61,9 @@ def batch_norm_of_one_number(network: nn.Module, example: Tensor) -> str | None:
         return layer.register_forward_pre_hook(hook)
 
     handles = [
-        look_at(layer, name)
+        watch(layer, name)
         for name, layer in network.named_modules()
-        if isinstance(layer, _BatchNorm) and not isinstance(layer, nn.SyncBatchNorm)
+        if isinstance(layer, BATCH_NORMS) and not isinstance(layer, nn.SyncBatchNorm)
     ]
     try:
         with evaluating(network):

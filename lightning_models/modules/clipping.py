@@ -1,4 +1,4 @@
-"""Norms of gradients and their clipping, also while mixed precision still holds the gradients scaled."""
+"""Gradient norms and clipping, also while mixed precision still holds the gradients scaled."""
 
 from collections.abc import Iterable
 
@@ -14,8 +14,8 @@ from lightning_models.modules.plain_checkpoint import PlainCheckpoint
 class ClipsGradients(PlainCheckpoint):
     """A module with automatic optimization that `trainer.gradient_clip_val` clips under any precision.
 
-    Lightning 2.6 refuses mixed precision together with a fused optimizer, which unscales the gradients in its step,
-    even where nothing scales them (bfloat16). Here their norm is clipped as it would be without a scale.
+    Lightning 2.6 refuses to clip under mixed precision with a fused optimizer, which unscales the gradients in its
+    step, even where nothing scales them (bfloat16). Here the norm is clipped as it would be without a scale.
     """
 
     def configure_gradient_clipping(
@@ -24,7 +24,6 @@ class ClipsGradients(PlainCheckpoint):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip what `optimizer` updates, after backward."""
         limit = gradient_clip_val or 0.0
         is_refused = isinstance(self.trainer.precision_plugin, MixedPrecision) and unscales_itself(optimizer)
         if is_refused and limit > 0 and gradient_clip_algorithm != "value":
@@ -35,9 +34,10 @@ class ClipsGradients(PlainCheckpoint):
 
 
 def clip_norm(parameters: Iterable[nn.Parameter], limit: float | None, scale: Tensor | float = 1.0) -> Tensor:
-    """The norm of all gradients together before they are clipped to `limit`, a scalar; no limit: nothing is clipped.
+    """Clip the norm of all gradients together to `limit`; returns the norm before clipping, a scalar.
 
-    The gradients come multiplied by `scale` and stay so. Norm and limit are those without it.
+    Without a limit nothing is clipped. The gradients are multiplied by `scale` before and after; the norm and the limit
+    are those without it.
     """
     parameters = list(parameters)
     norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]) / scale
@@ -47,16 +47,16 @@ def clip_norm(parameters: Iterable[nn.Parameter], limit: float | None, scale: Te
 
 
 def loss_scale(module: LightningModule) -> Tensor | float:
-    """What 16-bit precision multiplies the loss by, and so the gradients until they are unscaled; else 1."""
+    """The factor of the loss under 16-bit precision, and so of the gradients until they are unscaled; else 1."""
     scaler = getattr(module.trainer.precision_plugin, "scaler", None)
     return 1.0 if scaler is None else scaler.scale(torch.ones((), device=module.device))
 
 
 def gradient_scale(module: LightningModule, optimizer: Optimizer) -> Tensor | float:
-    """What the gradients are multiplied by when Lightning has them clipped, under automatic optimization."""
-    return loss_scale(module) if unscales_itself(optimizer) else 1.0  # for others Lightning has unscaled them
+    """The factor of the gradients at the time when Lightning clips them, under automatic optimization."""
+    return loss_scale(module) if unscales_itself(optimizer) else 1.0  # Lightning unscales the others before clipping
 
 
 def unscales_itself(optimizer: Optimizer) -> bool:
-    """Whether the step of `optimizer` unscales the gradients, as the fused implementations do."""
-    return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
+    """Whether the step of `optimizer` unscales the gradients, as torch.optim's fused implementations do."""
+    return any(group.get("fused") for group in optimizer.param_groups)

@@ -3,7 +3,7 @@
 import inspect
 import os
 import warnings
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from pytorch_lightning import LightningModule
@@ -11,6 +11,8 @@ from pytorch_lightning import LightningModule
 from lab.compat.moved_options import current_checkpoint
 from lightning_models.metrics.means import keep_sums_of_all_processes
 from lightning_models.modules.injection import describe, parameter_names
+
+M = TypeVar("M", bound=LightningModule)
 
 
 class PlainCheckpoint(LightningModule):
@@ -37,13 +39,13 @@ class PlainCheckpoint(LightningModule):
         self.hparams.update(describe(given))
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Self:
+    def load_from_checkpoint(cls: type[M], checkpoint_path: Any, *args: Any, **kwargs: Any) -> M:
         """Like Lightning's, for checkpoints of earlier versions too, whose options had other names."""
         if isinstance(checkpoint_path, (str, os.PathLike)) and os.path.isfile(checkpoint_path):
             kept = torch.load(checkpoint_path, map_location="cpu", weights_only=True, mmap=True)
             if (current := current_checkpoint(kept)) is not kept:
                 kwargs = {**current["hyper_parameters"], **kwargs}
-        loaded: Self = super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
+        loaded: M = super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
         return loaded
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

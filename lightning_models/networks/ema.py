@@ -1,11 +1,14 @@
+"""Averaged weights."""
+
 import copy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class ExponentialMovingAverage(nn.Module):
-    """A second set of a network's weights that follows the first slowly (Yazici et al. 2019), for sampling.
+    """The exponential moving average of a network's weights, for sampling (Yazici et al. 2019).
 
     It starts as an exact copy and never requires gradients.
     """
@@ -20,12 +23,11 @@ class ExponentialMovingAverage(nn.Module):
 
         Buffers are copied: BatchNorm's running statistics are averages already.
         """
-        # One kernel for all weights, and nothing waits for the device.
-        torch._foreach_lerp_(list(self.average.parameters()), list(network.parameters()), 1 - decay)
+        move = get_ema_multi_avg_fn(decay)  # one kernel for all weights
+        move(list(self.average.parameters()), list(network.parameters()), None)
         for averaged, current in zip(self.average.buffers(), network.buffers(), strict=True):
             averaged.copy_(current)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """What the averaged network returns for the same inputs."""
         outputs: Tensor = self.average(inputs)
         return outputs

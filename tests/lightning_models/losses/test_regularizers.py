@@ -171,5 +171,5 @@ def test_without_a_penalty_the_discriminator_is_not_even_called(real, fake, regu
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
 def test_strengths_must_be_above_zero(build, value):
     option = "clip_value" if build is WeightClipping else "weight"
-    with pytest.raises(ValueError, match=f"{option} is {value}: use a value above 0, or no regularizer"):
+    with pytest.raises(ValueError, match=f"{option} is {value}: expected a positive number"):
         build(value)
