@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from pytorch_lightning import LightningDataModule, LightningModule
 
 import cli
 from lab.training.checkpoints import load_model
-from lab.training.cli import check_pair, imported
+from lab.training.cli import check_pair
 from lab.training.plan import Plan
+from lab.training.signatures import find_class
 from tests.few_batches import few_batches, stand_in_paths
 from tests.recipes import RECIPES, differences
 
@@ -49,7 +51,8 @@ def test_a_config_makes_its_data_and_its_model_and_follows_its_paper(config_path
     monkeypatch.chdir(ROOT)
     config = parser.parse_args(["fit", "-c", config_path, *stand_in_paths(config_path, data_root)])
     assert not differences(config.fit, RECIPES.get(config_path.removeprefix("configs/").removesuffix(".yaml"), {}))
-    check_pair(imported(config.fit.model.class_path), imported(config.fit.data.class_path))
+    model = find_class(config.fit.model.class_path, LightningModule)
+    check_pair(model, find_class(config.fit.data.class_path, LightningDataModule))
     with torch.device("meta"):  # weights without values: the largest networks take seconds to be drawn
         made = parser.instantiate_classes(config).fit
     model, parameters = made.model, PUBLISHED_PARAMETERS.get(config_path)

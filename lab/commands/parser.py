@@ -7,11 +7,12 @@ from lab.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that raises this project's error, so that all commands speak alike, and takes no abbreviations."""
+    """An ArgumentParser that raises a UserError for a mistake and accepts no abbreviated options."""
 
-    def __init__(self, prog: str, description: str) -> None:
-        super().__init__(prog=prog, description=description, allow_abbrev=False)
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(prog=f"cli.py {command}", description=description, allow_abbrev=False)
+        self.command = command
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print and exit with."""
-        raise UserError(f"{message} (`python cli.py {self.prog.split()[-1]} --help` lists the options)")
+        raise UserError(f"{message} (`python cli.py {self.command} --help` lists the options)")

@@ -7,9 +7,9 @@ from lab.commands.parser import Parser
 from lab.report.page import PAGE, write_page
 
 
-def report(options: list[str]) -> None:
-    """Write the page and say where it is."""
-    parser = Parser(prog="cli.py report", description=f"Write DIR/{PAGE}: tables, curves and pictures in one file.")
+def run(options: list[str]) -> None:
+    """Write the page and print where it is."""
+    parser = Parser("report", f"Write DIR/{PAGE}: tables, curves and pictures in one file.")
     parser.add_argument("folder", metavar="DIR", help="a run folder, a folder of runs, or a study's folder")
     given: argparse.Namespace = parser.parse_args(options)
     path = write_page(Path(given.folder))

@@ -8,11 +8,9 @@ from pathlib import Path
 from lab.commands.parser import Parser
 
 
-def study(options: list[str]) -> None:
+def run(options: list[str]) -> None:
     """Run the study that a file describes, or what is missing of it."""
-    parser = Parser(
-        prog="cli.py study", description="Run all trials of a study; the same command again goes on with it."
-    )
+    parser = Parser("study", "Run all trials of a study; the same command again resumes it.")
     parser.add_argument("file", metavar="FILE", help="the study, such as configs/studies/report5/width.yaml")
     parser.add_argument("--study_dir", metavar="DIR", help="its folder; by default runs/studies/<name of the file>")
     parser.add_argument("--workers", type=int, default=1, help="processes that run trials side by side")

@@ -3,6 +3,8 @@
 One table. `tests/lab/compat/test_moved.py` walks it. Imports nothing, so that everything may use it.
 """
 
+from typing import Any
+
 MOVED_MODULES = {  # a class keeps its name and is found in the module on the right
     "datamodules.names": "datamodules.sequences",
     "datamodules.palindromes": "datamodules.sequences",
@@ -32,3 +34,12 @@ def current_path(class_path: str) -> str:
         return MOVED_CLASSES[class_path]
     module, _, name = class_path.rpartition(".")
     return f"{MOVED_MODULES[module]}.{name}" if module in MOVED_MODULES else class_path
+
+
+def current_config(config: Any) -> Any:
+    """`config`, as read from YAML, with the class paths of today; an equal value where nothing moved."""
+    if isinstance(config, dict):
+        return {key: current_config(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [current_config(value) for value in config]
+    return current_path(config) if isinstance(config, str) else config

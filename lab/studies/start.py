@@ -64,7 +64,6 @@ def check_options(study: Study) -> None:
     A trial of several devices is refused: Lightning would start this command again for each further one.
     """
     from lab.errors import UserError
-    from lab.training.outcome import user_mistake
     from lab.training.plan import Plan
 
     settings = study.settings[:MOST_CHECKED] or [corner(study, end) for end in ("low", "high")]
@@ -77,10 +76,9 @@ def check_options(study: Study) -> None:
             for name in ("devices", "num_nodes"):
                 if str(trainer[name]) != "1":
                     raise UserError(f"trainer.{name} is {trainer[name]}: a trial runs on one device; take more workers")
-        except (UserError, ValueError) as error:
-            mistake = user_mistake(error) or error  # without what jsonargparse writes around it
+        except ValueError as mistake:
             tried = describe(setting) or "its base"
-            raise ValueError(f"the study {study.name} cannot try {tried}: {mistake}") from error
+            raise ValueError(f"the study {study.name} cannot try {tried}: {mistake}") from mistake
 
 
 def corner(study: Study, end: str) -> dict[str, Any]:
@@ -145,7 +143,7 @@ def worker(study: Study, study_dir: Path, storage: str | None, gpu: str | None) 
     """What each process does."""
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch is imported
-    from lab.training.outcome import explained
+    from lab.outcome import explained
 
     with explained():
         engine.work(study, study_dir, storage)

@@ -5,7 +5,7 @@ import importlib
 import importlib.util
 import pickle
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +85,22 @@ def carried(path: str) -> dict[str, Any]:
     return {name: stored[name] for name in registry.CARRIED if stored.get(name) is not None}
 
 
-def check_carried(path: str, model: LightningModule) -> None:
-    """Raise a UserError if the checkpoint's vocabulary or classes differ from those of the model that the data made."""
+def check_carried(path: str, model: LightningModule, data_options: Container[str]) -> None:
+    """Raise a UserError if the model that was made for the data has another vocabulary or other classes.
+
+    Args:
+        path: the checkpoint.
+        model: as it was made from the options.
+        data_options: the options that the data has.
+    """
     for name, stored in carried(path).items():
         found = model.hparams.get(name)
         if found is None or list(found) != list(stored):
             words = name.replace("_", " ")
+            remedy = f", or leave out --data.{name}" if name in data_options else ""
             raise UserError(
                 f"the {words} of {path} and of this data differ: {preview(stored)} there, {preview(found)} here. "
-                f"Use the data that it was trained on, or leave out --data.{name}"
+                f"Use the data that it was trained on{remedy}"
             )
 
 

@@ -11,9 +11,7 @@ from typing import Any
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Timer
 
-from lab.compat.class_changes import keep_only_what_was_set
 from lab.training.cli import ProjectCLI, give_an_end
-from lab.training.quiet import quieten_libraries
 from lab.training.running import run_trainer
 from lightning_models.feature_extractors.choice import choose_extractor
 from lightning_models.metrics.report import MEASURES
@@ -45,8 +43,6 @@ class Plan(ProjectCLI):
     """Builds data and model from the options of `fit` and stops there; nothing is written."""
 
     def __init__(self, options: list[str]) -> None:
-        quieten_libraries()
-        keep_only_what_was_set()
         super().__init__(["fit", *options])
 
     def before_instantiate_classes(self) -> None:
@@ -58,7 +54,7 @@ class Plan(ProjectCLI):
             logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu", devices=1
         )
 
-    def _run_subcommand(self, subcommand: str) -> None:
+    def run_subcommand(self, subcommand: str) -> None:
         """Do nothing."""
 
     @property

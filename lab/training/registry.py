@@ -5,22 +5,26 @@ Importing this module imports them all, which is what lets jsonargparse find the
 
 from functools import partial
 
+from pytorch_lightning import LightningDataModule, LightningModule
+
 from datamodules.images import CIFAR10, MNIST, Digits, FashionMNIST, ImageFolder
 from datamodules.images.stacked_mnist import StackedMNIST
 from datamodules.sequences.names import Languages, Names
 from datamodules.sequences.palindromes import Palindromes
 from datamodules.text import Text
-from lightning_models import losses, networks
+from lightning_models.callbacks.alarms import Alarms
 from lightning_models.callbacks.confusion import ConfusionMatrices
+from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.learning_curves import LearningCurves
 from lightning_models.callbacks.mistakes import WorstMistakes
 from lightning_models.callbacks.publish_classifier import PublishClassifier  # noqa: F401, named in configs
+from lightning_models.callbacks.sample_quality import SampleQuality
+from lightning_models.callbacks.text_samples import TextSamples
 from lightning_models.callbacks.vae_pictures import VAEPictures
 from lightning_models.gan import GAN
 from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
 from lightning_models.image_classifier import ImageClassifier
 from lightning_models.language_model import CharLanguageModel
-from lightning_models.modules.schedules import Schedule
 from lightning_models.sequence_classifier import SequenceClassifier
 from lightning_models.vae import VAE
 
@@ -36,17 +40,9 @@ LEARNS_FROM = {  # which of these data a model of a family takes
     SequenceClassifier: SEQUENCES,
     CharLanguageModel: TEXTS,
 }
-INJECTED = {
-    "generator": networks.Generator,
-    "discriminator": networks.Discriminator,
-    "encoder": networks.Discriminator,
-    "decoder": networks.Generator,
-    "likelihood": losses.Likelihood,
-    "objective": losses.Objective,
-    "regularizer": losses.Regularizer,
-    "network": networks.Classifier,
-    "schedule": Schedule,
-}  # option -> base class
+BASES = {"model": LightningModule, "data": LightningDataModule}
+SHORT_NAMES: dict[str, tuple[type, ...]] = {"model": MODELS, "data": DATA}  # that a message proposes
+CALLBACK_OPTIONS = {"samples": ImageSamples, "texts": TextSamples, "quality": SampleQuality, "alarms": Alarms}
 
 CALLBACKS = {  # what else looks at a run of a model family
     VAE: (VAEPictures,),

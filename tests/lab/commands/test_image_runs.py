@@ -121,7 +121,7 @@ def test_a_config_that_is_not_utf_8_is_named(capsys, in_tmp_path):
     (in_tmp_path / "mine.yaml").write_bytes("# für Latin-1\n".encode("latin-1"))
     with pytest.raises(SystemExit):
         cli.main(["fit", "-c", "mine.yaml"])
-    assert "a config file is not UTF-8 (" in capsys.readouterr().err
+    assert "is not UTF-8 (" in capsys.readouterr().err
 
 
 @pytest.mark.full

@@ -65,7 +65,6 @@ OLD_CLASSES = {
     "lightning_models.vae": "VAE",
 }
 NEW_NAMES = {"lightning_models.callbacks.publish_judge.PublishJudge": "PublishClassifier"}
-NOT_PARSED_YET = pytest.mark.xfail(strict=True, reason="the parser does not translate class paths of a config yet")
 OLD_PATHS = [f"{module}.{name}" for module, names in OLD_CLASSES.items() for name in names.split()]
 
 
@@ -156,7 +155,6 @@ def options(family):
     return [*given, "--data.path", str(OLD / "text.txt")] if family == "language_model" else given
 
 
-@NOT_PARSED_YET
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_config_of_a_run_makes_the_same_model(family):
     weights = Plan(options(family)).model.state_dict()
@@ -173,7 +171,6 @@ def private_cache(monkeypatch, tmp_path):
 
 
 @pytest.mark.full
-@NOT_PARSED_YET
 @pytest.mark.parametrize("family", FAMILIES)
 def test_validate_measures_what_the_old_run_logged(family, tmp_path, private_cache):
     cli.main(["validate", *options(family), "--ckpt_path", checkpoint(family), "--run_dir", str(tmp_path)])
@@ -196,7 +193,6 @@ def last_values(metrics):
 
 
 @pytest.mark.full
-@NOT_PARSED_YET
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_run_resumes(family, tmp_path, private_cache):
     longer = ["--trainer.max_steps=50"] if family == "language_model" else ["--trainer.max_epochs=3"]

@@ -133,9 +133,9 @@ class Classes(nn.Module):
 def test_classes_and_vocabulary_must_be_those_of_the_checkpoint(tmp_path):
     path = tmp_path / "names.ckpt"
     torch.save({"state_dict": {}, "hyper_parameters": {"class_names": ["a", "b"], "vocabulary": None}}, path)
-    check_carried(str(path), Classes(class_names=("a", "b"), vocabulary=["x"]))
+    check_carried(str(path), Classes(class_names=("a", "b"), vocabulary=["x"]), ())
     for found, shown in ((["b", "a"], "2 ('b' 'a')"), (None, "none")):
-        assert refused(check_carried, str(path), Classes(class_names=found)) == (
+        assert refused(check_carried, str(path), Classes(class_names=found), {"class_names"}) == (
             f"the class names of {path} and of this data differ: 2 ('a' 'b') there, {shown} here. "
             "Use the data that it was trained on, or leave out --data.class_names"
         )

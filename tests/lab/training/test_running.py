@@ -20,29 +20,31 @@ def begun(tmp_path, monkeypatch):
 
     begun = Begun()
 
-    class FakeCLI:
-        current = None
+    def fake_cli(arguments, callbacks, run):
+        begun.append(arguments)
+        alarms = SimpleNamespace(restarts=2)
+        run.options = SimpleNamespace(alarms=alarms, run_dir=str(tmp_path / "run"), seed_everything=5 + len(begun))
+        if len(begun) < 3:
+            raise RestartAskedError("alarm")
 
-        def __init__(self, arguments, callbacks):
-            begun.append(arguments)
-            given = dict(argument.split("=") for argument in arguments if "=" in argument)
-            options = SimpleNamespace(
-                alarms=SimpleNamespace(restarts=2),
-                run_dir=given.get("--run_dir", str(tmp_path / "run")),
-                seed_everything=given.get("--seed_everything", "6"),
-            )
-            FakeCLI.current = SimpleNamespace(options=options)
-            if len(begun) <= begun.alarms:
-                raise RestartAskedError("alarm")
+        begun.append(arguments)
+        given = dict(argument.split("=") for argument in arguments if "=" in argument)
+        run.options = SimpleNamespace(
+            alarms=SimpleNamespace(restarts=2),
+            run_dir=given.get("--run_dir", str(tmp_path / "run")),
+            seed_everything=given.get("--seed_everything", "6"),
+        )
+        if len(begun) <= begun.alarms:
+            raise RestartAskedError("alarm")
 
-    monkeypatch.setattr(running, "ProjectCLI", FakeCLI)
+    monkeypatch.setattr(running, "ProjectCLI", fake_cli)
     return begun
 
 
 def test_a_restart_begins_from_nothing_with_the_next_seed_in_a_folder_of_its_own(begun, tmp_path, capsys):
     (tmp_path / "run-restart1").mkdir()  # of an earlier attempt
     begun.alarms = 2
-    running.with_restarts("fit", ["--ckpt_path", "run/checkpoints/last.ckpt"], [])
+    running.with_restarts("fit", ["--ckpt_path", "run/checkpoints/last.ckpt"], [], running.Run())
     first = ["fit", "--ckpt_path", "run/checkpoints/last.ckpt"]
     again = ["--seed_everything=7", f"--run_dir={tmp_path}/run-restart1-2", "--ckpt_path=null"]
     once_more = ["--seed_everything=8", f"--run_dir={tmp_path}/run-restart2", "--ckpt_path=null"]
@@ -56,7 +58,7 @@ def test_a_restart_begins_from_nothing_with_the_next_seed_in_a_folder_of_its_own
 def test_after_the_last_restart_the_alarm_ends_the_run(begun):
     begun.alarms = 9
     with pytest.raises(RestartAskedError):
-        running.with_restarts("fit", [], [])
+        running.with_restarts("fit", [], [], running.Run())
     assert len(begun) == 1 + 2
 
 
@@ -71,7 +73,7 @@ def test_ctrl_c_before_a_run_is_no_traceback(monkeypatch, capsys):
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lab.commands.study.study", interrupted)
+    monkeypatch.setattr("lab.commands.study.run", interrupted)
     with pytest.raises(SystemExit) as status:
         cli.main(["study"])
     assert status.value.code == 130

@@ -1,0 +1,36 @@
+"""interpolate: a strip of images between two latent vectors of a checkpoint."""
+
+import argparse
+
+from lab.commands.output import picture_file
+from lab.commands.parser import Parser
+from lab.errors import UserError
+from lab.training.checkpoints import load_model
+from lightning_models.drawing.pictures import to_picture
+from lightning_models.modules.image_generator import ImageGenerator
+
+
+def run(options: list[str]) -> None:
+    """Write the strip and print where it is."""
+    given = parse(options)
+    model = load_model(given.ckpt_path)
+    if not isinstance(model, ImageGenerator):
+        raise UserError(f"{given.ckpt_path} holds a {type(model).__name__}, which generates no images")
+    output = picture_file(given.output, given.overwrite)
+    images = model.interpolation(given.steps, given.seed, given.mode)
+    to_picture(images, given.steps).save(output)
+    print(f"{output}: {len(images)} images of {type(model).__name__}, seed {given.seed}")
+
+
+def parse(options: list[str]) -> argparse.Namespace:
+    """The options, with their defaults."""
+    parser = Parser("interpolate", "Walk between two latent vectors of a checkpoint: a strip of images.")
+    parser.add_argument("--ckpt_path", required=True, help="a checkpoint, such as RUN/checkpoints/last.ckpt")
+    parser.add_argument("--seed", type=int, default=0, help="of the latent vectors; the same seed, the same strip")
+    parser.add_argument("--output", default="strip.png", help="the picture's file, by default strip.png")
+    parser.add_argument("--steps", type=int, default=9, help="number of images, both ends included")
+    parser.add_argument(
+        "--mode", choices=("spherical", "linear"), default="spherical", help="along a great circle, or a line"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
+    return parser.parse_args(options)

@@ -1,0 +1,8 @@
+"""test: measure a checkpoint on the test data."""
+
+from lab.training.running import run_from_command_line
+
+
+def run(options: list[str]) -> None:
+    """Run the command with its command line options."""
+    run_from_command_line("test", options)

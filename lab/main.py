@@ -1,0 +1,55 @@
+"""The entry point of every command: `python cli.py fit -c configs/gan/digits.yaml`.
+
+Help and a mistyped command are answered before PyTorch is imported, which takes seconds.
+"""
+
+import difflib
+import importlib
+import sys
+
+from lab.commands.table import COMMANDS
+from lab.errors import MISTAKE
+from lab.outcome import explained
+
+HELP = """usage: python cli.py COMMAND [options]
+
+Train, inspect and compare classic generative and recurrent models.
+
+commands:
+{commands}
+
+examples:
+  python cli.py fit -c configs/gan/digits.yaml
+  python cli.py fit --model WGANGP --data MNIST --trainer.max_epochs 10 --run_dir runs/first
+  python cli.py fit -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt    (resume)
+  python cli.py validate -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt
+  python cli.py sample --ckpt_path runs/first/checkpoints/last.ckpt --output grid.png
+  python cli.py report runs/first
+  python cli.py study configs/studies/report5/width.yaml --quick --workers 2
+
+`python cli.py COMMAND --help` lists the options of a command;
+`python cli.py fit --model.help GAN` and `--data.help MNIST` those of a class.
+`--traceback` after any command prints the traceback of an error as well as its message.
+"""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run one command, by default the one in sys.argv.
+
+    Raises:
+        SystemExit: after a user's mistake (status 2), whose message is on stderr; after Ctrl-C (130) or SIGTERM (143);
+            after a failed study (1). A bug propagates with its traceback; the interpreter then ends with status 1.
+    """
+    args = list(sys.argv[1:] if args is None else args)
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(HELP.format(commands="\n".join(f"  {name:12} {text}" for name, text in COMMANDS.items())))
+        sys.exit(0 if args else MISTAKE)
+    command, options = args[0], args[1:]
+    if command not in COMMANDS:
+        nearest = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f"did you mean '{nearest[0]}'?" if nearest else f"choose one of {', '.join(COMMANDS)}."
+        print(f"error: there is no command '{command}': {hint}", file=sys.stderr)
+        sys.exit(MISTAKE)
+    with explained(show_traceback="--traceback" in options):
+        module = importlib.import_module(f"lab.commands.{command}")
+        module.run([option for option in options if option != "--traceback"])

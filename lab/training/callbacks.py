@@ -1,0 +1,54 @@
+"""Which callbacks a run has, in which order."""
+
+from pathlib import Path
+
+from pytorch_lightning import Callback, LightningModule
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from lab.training import registry
+from lightning_models.callbacks.best_checkpoint import BestCheckpoint
+from lightning_models.callbacks.progress import ProgressBar
+from lightning_models.callbacks.random_state import RandomState
+from lightning_models.callbacks.resume import ResumeAfterEpoch
+from lightning_models.callbacks.stopped import CheckpointWhenStopped
+from lightning_models.callbacks.throughput import Throughput
+
+
+def run_callbacks(
+    model: LightningModule, given: list[Callback], shows_progress: bool, checkpoint_dir: Path | None
+) -> list[Callback]:
+    """Those of every run, those that are `given`, and those of the model's family.
+
+    Checkpoints come last: what the other callbacks store belongs into them.
+
+    Args:
+        model: what is run.
+        given: by the command line and by whoever starts the run.
+        shows_progress: add a progress bar.
+        checkpoint_dir: where checkpoints go; None: there are none.
+    """
+    callbacks: list[Callback] = [RandomState(), ResumeAfterEpoch(), Throughput(), *given]
+    for family, makers in registry.CALLBACKS.items():
+        if isinstance(model, family):
+            callbacks += [make() for make in makers]
+    if shows_progress:
+        callbacks.append(ProgressBar(refresh_rate=20))
+    if checkpoint_dir is not None:
+        callbacks += checkpoints(checkpoint_dir, getattr(model, "monitor", None))
+        callbacks.append(CheckpointWhenStopped(checkpoint_dir / "last.ckpt"))
+    return callbacks
+
+
+def checkpoints(folder: Path, monitor: tuple[str, str] | None) -> list[Callback]:
+    """`last.ckpt` after every epoch and, where the model names the metric that decides, `best.ckpt`.
+
+    Args:
+        folder: of the checkpoints.
+        monitor: the metric and whether its lowest ("min") or highest ("max") value is the best.
+    """
+    last = ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)
+    if monitor is None:
+        return [last]
+    metric, mode = monitor
+    # The quality of samples is measured after epochs, everything else in a validation.
+    return [BestCheckpoint(folder, metric, mode, save_on_train_epoch_end=metric == "val/fid"), last]

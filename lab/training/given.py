@@ -1,0 +1,188 @@
+"""What the user gave, on the command line and in config files, as one tree, before the parser reads it.
+
+A node of a class is a dict of its options and of `class_path`; the levels `init_args` of a config file are left out,
+as they are when one types an option: `{"model": {"class_path": "GAN", "latent_dim": "50"}}`.
+"""
+
+import difflib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import yaml
+
+from lab.compat.moved import MOVED_CONFIGS, current_config
+from lab.errors import UserError, UserFileError
+
+CLASS = "class_path"
+SKIPPED = ("init_args", "dict_kwargs")
+INHERITED = "inherited options"  # of a node whose class was exchanged: the parser drops what the new class lacks
+CONFIG_OPTIONS = ("-c", "--config")
+
+
+@dataclass
+class Given:
+    """The options of one command.
+
+    Args:
+        tree: all of them; later ones override earlier ones.
+        arguments: what the parser is to read, in which names of earlier versions are replaced by those of today.
+        config_files: in the order in which they were named.
+        nodes: every node of a class with its option and the class; `option_checks.check_names` finds them.
+    """
+
+    tree: dict[str, Any] = field(default_factory=dict)
+    arguments: list[str] = field(default_factory=list)
+    config_files: list[Path] = field(default_factory=list)
+    nodes: list[tuple[str, dict[str, Any], Any]] = field(default_factory=list)  # option, node, class; once checked
+
+    @property
+    def asks_for_help(self) -> bool:
+        """Whether the parser will print something and exit."""
+        words = [argument.partition("=")[0] for argument in self.arguments]
+        return any(word in ("-h", "--help", "--print_config") or word.endswith(".help") for word in words)
+
+
+def read_given(arguments: list[str]) -> Given:
+    """Merge the command line and the config files that it names.
+
+    Raises:
+        UserError: for a config file that is missing or cannot be read.
+    """
+    given, position = Given(), 0
+    while position < len(arguments):
+        word = arguments[position]
+        position += 1
+        name, has_value, value = word.partition("=")
+        takes_next = not has_value and position < len(arguments) and not is_option(arguments[position])
+        if name.startswith("-") and takes_next:
+            value, position = arguments[position], position + 1
+        if name in CONFIG_OPTIONS:
+            if not value:
+                raise UserError(f"{name} needs the name of a config file")
+            given.arguments += [name, add_config(given, value)]
+        elif name.startswith("--") and (has_value or takes_next):
+            set_option(given.tree, name.removeprefix("--"), plain(value))
+            given.arguments += [word] if has_value else [name, value]
+        else:
+            if name.startswith("--"):
+                set_option(given.tree, name.removeprefix("--"), True)
+            elif not name.startswith("-"):
+                raise UserError(f"'{word}' is no option: options begin with --, and the value of one follows it")
+            given.arguments.append(word)
+    return given
+
+
+def is_option(word: str) -> bool:
+    """Whether a word of the command line begins an option, rather than being the value of the one before."""
+    return word.startswith("--") or word in ("-c", "-h")
+
+
+def add_config(given: Given, value: str) -> str:
+    """Merge a config file into the tree; what the parser is to read for it: the file, or its translated content."""
+    path = Path(MOVED_CONFIGS.get(value, value)).expanduser()
+    content = read_config(path)
+    given.config_files.append(path)
+    translated = current_config(content)
+    for key, options in translated.items():
+        set_option(given.tree, str(key), options)
+    return str(path) if translated == content else json.dumps(translated)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The content of a config file; its numbers are read as jsonargparse reads them (1e-3 is a number).
+
+    Raises:
+        UserError: if there is no such file, or it holds no options.
+    """
+    if not path.is_file():
+        raise UserFileError(f"there is no config file {path}{nearest_file(path)}")
+    try:
+        content = jsonargparse.get_loader("yaml")(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"the config file {path} is not UTF-8 ({error}): save it as UTF-8") from error
+    except OSError as error:
+        raise UserFileError(f"the config file {path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"the config file {path} is no valid YAML: {' '.join(str(error).split())}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UserError(f"the config file {path} holds no options: expected lines such as `model: ...` and `data: ...`")
+    return content
+
+
+def nearest_file(path: Path) -> str:
+    """A hint at the config files that there are."""
+    files = [str(file) for file in Path("configs").rglob("*.yaml")]
+    alike = [file for file in files if Path(file).stem == path.stem]
+    found = list(dict.fromkeys(alike + difflib.get_close_matches(str(path), files, n=2, cutoff=0.5)))[:3]
+    return f"; did you mean {' or '.join(found)}?" if found else "; those of the project are in configs/"
+
+
+def plain(value: str) -> Any:
+    """A typed value: a list or dict where it is written as one, null, or the text itself."""
+    if value[:1] in ("{", "["):
+        try:
+            return jsonargparse.get_loader("yaml")(value)
+        except yaml.YAMLError:
+            return value
+    return None if value == "null" else value
+
+
+def set_option(tree: dict[str, Any], name: str, value: Any) -> None:
+    """Set the option of the dotted `name`, as typed; `name+` appends to a list."""
+    *owners, last = [part for part in name.split(".") if part not in SKIPPED]
+    node = tree
+    for owner in owners:
+        child = node.get(owner)
+        if isinstance(child, list) and child:  # options of the list's last object
+            if not isinstance(child[-1], dict):
+                child[-1] = {CLASS: child[-1]}
+            node = child[-1]
+            continue
+        if not isinstance(child, dict):
+            child = node[owner] = {} if child is None else {CLASS: child}
+        node = child
+    if last.removesuffix("+") in node.get(INHERITED, []):
+        node[INHERITED].remove(last.removesuffix("+"))
+    if last.endswith("+"):
+        items = value if isinstance(value, list) else [value]
+        before = node.get(last[:-1])
+        before = [] if before is None else before if isinstance(before, list) else [before]
+        node[last[:-1]] = [*before, *map(flattened, items)]
+    elif isinstance(node.get(last), dict):
+        merge(node[last], value)
+    else:
+        node[last] = flattened(value)
+
+
+def merge(node: dict[str, Any], value: Any) -> None:
+    """Set the options of a node: another class, some of its options, or both."""
+    value = flattened(value)
+    if not isinstance(value, dict):
+        value = {CLASS: value}
+    if value.get(CLASS, node.get(CLASS)) != node.get(CLASS):
+        node[INHERITED] = [*node.get(INHERITED, []), *(key for key in node if key not in (CLASS, INHERITED))]
+    for key, option in value.items():
+        if key == CLASS:
+            node[CLASS] = option
+        else:
+            set_option(node, key, option)
+
+
+def flattened(value: Any) -> Any:
+    """`value` of a config file without its levels `init_args`."""
+    if isinstance(value, list):
+        return [flattened(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    flat: dict[str, Any] = {}
+    for key, option in value.items():
+        if key in SKIPPED and isinstance(option, dict):
+            flat |= {name: flattened(inner) for name, inner in option.items()}
+        else:
+            flat[str(key)] = flattened(option)
+    return flat

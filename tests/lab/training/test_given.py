@@ -1,0 +1,79 @@
+"""The command line and config files as one tree."""
+
+import json
+
+import pytest
+
+from lab.errors import UserError
+from lab.training.given import CLASS, read_config, read_given
+
+
+def tree(*arguments):
+    return read_given(list(arguments)).tree
+
+
+def test_options_form_a_tree_and_later_ones_override():
+    assert tree("--model", "GAN", "--model.latent_dim", "3", "--model.latent_dim=4") == {
+        "model": {CLASS: "GAN", "latent_dim": "4"}
+    }
+    assert tree("--quiet", "--run_dir", "a") == {"quiet": True, "run_dir": "a"}
+    assert tree("--trainer.max_steps", "-1")["trainer"] == {"max_steps": "-1"}
+
+
+def test_levels_of_init_args_are_left_out():
+    assert tree("--model.init_args.generator.init_args.width", "3") == {"model": {"generator": {"width": "3"}}}
+
+
+def test_lists_are_appended_to_and_their_last_object_is_configured():
+    found = tree("--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=x", "--trainer.callbacks+=Other")
+    assert found["trainer"]["callbacks"] == [{CLASS: "EarlyStopping", "monitor": "x"}, "Other"]
+
+
+def test_a_config_and_what_is_typed_are_merged(tmp_path):
+    (tmp_path / "a.yaml").write_text("model: {class_path: GAN, init_args: {latent_dim: 3, n_critic: 2}}\n")
+    found = read_given(["-c", str(tmp_path / "a.yaml"), "--model.latent_dim", "4"])
+    assert found.tree == {"model": {CLASS: "GAN", "latent_dim": "4", "n_critic": 2}}
+    assert found.config_files == [tmp_path / "a.yaml"]
+    assert found.arguments == ["-c", str(tmp_path / "a.yaml"), "--model.latent_dim", "4"]
+
+
+def test_options_of_a_class_that_was_exchanged_are_inherited(tmp_path):
+    (tmp_path / "a.yaml").write_text("model: {class_path: GAN, init_args: {latent_dim: 3}}\n")
+    found = tree("-c", str(tmp_path / "a.yaml"), "--model", "ImageClassifier", "--model.l1", "1")["model"]
+    assert found["inherited options"] == ["latent_dim"]
+    found = tree("-c", str(tmp_path / "a.yaml"), "--model", "ImageClassifier", "--model.latent_dim", "1")["model"]
+    assert found["inherited options"] == []
+
+
+def test_class_paths_of_earlier_versions_are_translated_for_the_parser(tmp_path):
+    (tmp_path / "a.yaml").write_text("data: {class_path: datamodules.names.Names}\n")
+    found = read_given(["-c", str(tmp_path / "a.yaml")])
+    assert found.tree["data"] == {CLASS: "datamodules.sequences.Names"}
+    assert json.loads(found.arguments[1]) == {"data": {CLASS: "datamodules.sequences.Names"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"- a\n", "holds no options"),
+        (b"a: [", "is no valid YAML"),
+        (b"a: \xfc\n", "is not UTF-8"),
+    ],
+)
+def test_config_files_that_cannot_be_used(tmp_path, content, message):
+    path = tmp_path / "a.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_config(path)
+
+
+def test_words_that_are_no_options():
+    with pytest.raises(UserError, match="'stray' is no option"):
+        read_given(["stray"])
+    with pytest.raises(UserError, match="-c needs the name of a config file"):
+        read_given(["-c"])
+
+
+def test_numbers_are_read_as_the_parser_reads_them(tmp_path):
+    (tmp_path / "a.yaml").write_text("x: 1e-3\n")
+    assert read_config(tmp_path / "a.yaml") == {"x": 0.001}
