@@ -14,6 +14,7 @@ import jsonargparse
 import yaml
 
 from lab.compat.moved import MOVED_CONFIGS, current_config
+from lab.compat.moved_options import current_model, current_option
 from lab.errors import UserError, UserFileError
 
 CLASS = "class_path"
@@ -64,8 +65,9 @@ def read_given(arguments: list[str]) -> Given:
                 raise UserError(f"{name} needs the name of a config file")
             given.arguments += [name, add_config(given, value)]
         elif name.startswith("--") and (has_value or takes_next):
-            set_option(given.tree, name.removeprefix("--"), plain(value))
-            given.arguments += [word] if has_value else [name, value]
+            option = current_option(name.removeprefix("--"), as_config(given.tree.get("model")))
+            set_option(given.tree, option, plain(value))
+            given.arguments += [f"--{option}={value}"] if has_value else [f"--{option}", value]
         else:
             if name.startswith("--"):
                 set_option(given.tree, name.removeprefix("--"), True)
@@ -86,6 +88,8 @@ def add_config(given: Given, value: str) -> str:
     content = read_config(path)
     given.config_files.append(path)
     translated = current_config(content)
+    if isinstance(translated.get("model"), dict):
+        translated["model"] = current_model(translated["model"])
     for key, options in translated.items():
         set_option(given.tree, str(key), options)
     return str(path) if translated == content else json.dumps(translated)
@@ -112,6 +116,14 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"the config file {path} holds no options: expected lines such as `model: ...` and `data: ...`")
     return content
+
+
+def as_config(node: Any) -> dict[str, Any] | None:
+    """A node of the tree as a config file has it, with the level `init_args`; None for what is no node of a class."""
+    if not isinstance(node, dict) or CLASS not in node:
+        return {CLASS: node, "init_args": {}} if isinstance(node, str) else None
+    options = {name: as_config(value) if isinstance(value, dict) else value for name, value in node.items()}
+    return {CLASS: options.pop(CLASS), "init_args": options}
 
 
 def nearest_file(path: Path) -> str:

@@ -77,3 +77,15 @@ def test_words_that_are_no_options():
 def test_numbers_are_read_as_the_parser_reads_them(tmp_path):
     (tmp_path / "a.yaml").write_text("x: 1e-3\n")
     assert read_config(tmp_path / "a.yaml") == {"x": 0.001}
+
+
+def test_options_of_earlier_versions_are_those_of_the_injected_network(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("model: {class_path: SequenceClassifier, init_args: {cell: gru, members: 3}}\n")
+    model = tree("-c", str(path), "--model.hidden_size", "8")["model"]
+    assert model["network"]["members"] == 3
+    assert model["network"]["network"]["cell"] == "gru"
+    assert model["network"]["network"]["hidden_size"] == "8"
+    found = read_given(["--model", "CharLanguageModel", "--model.cell=gru"])
+    assert found.arguments == ["--model", "CharLanguageModel", "--model.network.cell=gru"]
+    assert read_given(["--model", "GAN", "--model.latent_dim", "3"]).arguments[-2:] == ["--model.latent_dim", "3"]

@@ -22,12 +22,6 @@ def begun(tmp_path, monkeypatch):
 
     def fake_cli(arguments, callbacks, run):
         begun.append(arguments)
-        alarms = SimpleNamespace(restarts=2)
-        run.options = SimpleNamespace(alarms=alarms, run_dir=str(tmp_path / "run"), seed_everything=5 + len(begun))
-        if len(begun) < 3:
-            raise RestartAskedError("alarm")
-
-        begun.append(arguments)
         given = dict(argument.split("=") for argument in arguments if "=" in argument)
         run.options = SimpleNamespace(
             alarms=SimpleNamespace(restarts=2),
