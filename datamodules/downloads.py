@@ -10,6 +10,7 @@ from urllib.request import urlopen
 import torchvision
 
 from lab.errors import UserFileError
+from lab.files import atomic_write
 
 
 def fetch(data_set: str, root: Path, wanted: Iterable[str]) -> None:
@@ -33,17 +34,13 @@ def fetch(data_set: str, root: Path, wanted: Iterable[str]) -> None:
 
 
 def fetch_file(url: str, path: Path) -> None:
-    """Fetch the file at `url` beside its place, then move it to `path`.
+    """Download the file at `url` to `path`, which is never seen half-written.
 
     Raises:
         OSError: without a connection, if there is no such file, or if `path` cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
-        part = Path(folder) / path.name
-        with urlopen(url, timeout=30) as source, part.open("wb") as file:
-            shutil.copyfileobj(source, file)
-        os.replace(part, path)
+    with urlopen(url, timeout=30) as source, atomic_write(path) as unfinished, unfinished.open("wb") as file:
+        shutil.copyfileobj(source, file)
 
 
 def missing_data(data_set: str, looked_at: str, wanted: str, folder: str, reason: str) -> UserFileError:

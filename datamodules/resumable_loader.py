@@ -1,5 +1,6 @@
 """A loader that can be stopped and resumed anywhere: its order is a function of (seed, epoch) and the process."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
@@ -10,6 +11,11 @@ import torch
 from lab.errors import UserError
 
 T = TypeVar("T")
+
+
+def default_seed() -> int:
+    """The seed of the order of batches where none is given: the one of seed_everything, else 0."""
+    return int(os.environ.get("PL_GLOBAL_SEED", 0))
 
 
 class ResumableLoader(ABC, Generic[T]):
@@ -28,7 +34,7 @@ class ResumableLoader(ABC, Generic[T]):
             world_size: Number of processes, by default torch.distributed's.
 
         Raises:
-            ValueError: for a negative seed.
+            UserError: for a negative seed.
         """
         if seed < 0:
             raise UserError(f"the seed of the order is {seed}: use a whole number from 0 up")

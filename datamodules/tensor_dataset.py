@@ -51,13 +51,13 @@ class TensorLoader(ResumableLoader[Batch]):
             ValueError: if the arguments leave no batch, or contradict each other.
         """
         if len({len(tensor) for tensor in tensors}) != 1:
-            raise UserError(f"tensors of equal length are needed, found {[len(tensor) for tensor in tensors]}")
+            raise ValueError(f"tensors of equal length are needed, found {[len(tensor) for tensor in tensors]}")
         if batch_size < 1:
             raise UserError(f"batch_size is {batch_size}: use a whole number from 1 up")
         if with_replacement and not shuffle:
             raise UserError("with_replacement draws at random: it cannot go with shuffle=False")
         if drop_last and exactly_once:
-            raise UserError("drop_last loses samples: it cannot go with exactly_once")
+            raise ValueError("drop_last loses samples: it cannot go with exactly_once")
         super().__init__(seed, rank, world_size)
         self.tensors = tensors
         self.batch_size = batch_size

@@ -13,7 +13,7 @@ def read_text(path: str | Path) -> str:
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if it is not UTF-8; the message names the first wrong byte and its place.
+        UserError: if it is not UTF-8; the message names the first wrong byte and its place.
     """
     is_input = str(path) == STANDARD_INPUT
     try:

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import sys
-import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from tqdm import tqdm
 
 from datamodules.images.listing import ImageListing
 from lab.errors import UserError
+from lab.files import atomic_write
 
 FORMAT = 1  # to be raised whenever the same file would be decoded to other pixels
 
@@ -38,7 +38,7 @@ def load_images(listing: ImageListing, image_size: int, channels: int, cache_dir
         cache_dir: Folder of cache files; by default lightning_models in the user's cache, $XDG_CACHE_HOME or ~/.cache.
 
     Raises:
-        ValueError: if some files cannot be decoded; it names them, and nothing is cached.
+        UserError: if some files cannot be decoded; it names them, and nothing is cached.
     """
     contents = [(file.name, file.num_bytes, file.version) for file in listing.files]
     key = hashlib.sha256(json.dumps([FORMAT, image_size, channels, contents]).encode()).hexdigest()
@@ -61,7 +61,7 @@ def decode_images(listing: ImageListing, image_size: int, channels: int) -> Tens
     """Decode all files of `listing`, with a progress bar on a terminal where it takes more than two seconds.
 
     Raises:
-        ValueError: if some files cannot be decoded; it names the first ten of them with the reasons.
+        UserError: if some files cannot be decoded; it names the first ten of them with the reasons.
     """
     images = np.empty((len(listing.files), channels, image_size, image_size), dtype=np.uint8)
 
@@ -126,14 +126,9 @@ def _opened(path: Path) -> Iterator[Callable[[str], BinaryIO]]:
 
 
 def _write(images: Tensor, cache_file: Path) -> None:
-    """Write the cache file beside its place and then rename it, so that it is never seen half-written."""
-    unfinished = cache_file.with_name(f"{cache_file.name}.{uuid.uuid4().hex}.unfinished")
+    """Write the cache file; where that is not possible the run works without one."""
     try:
-        cache_file.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(images, unfinished)
-        os.replace(unfinished, cache_file)
+        with atomic_write(cache_file) as unfinished:
+            torch.save(images, unfinished)
     except (OSError, RuntimeError) as error:  # PyTorch raises RuntimeError on a full disk
-        print(f"the decoded images could not be kept in {cache_file}: {error}", file=sys.stderr)
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+        print(f"the decoded images could not be cached in {cache_file}: {error}", file=sys.stderr)

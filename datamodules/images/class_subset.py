@@ -12,7 +12,7 @@ def chosen_classes(classes: Sequence[int | str] | None, names: Sequence[str]) ->
     A number counts from 0; a text is taken as a name first and then as a number.
 
     Raises:
-        ValueError: for a class that does not exist, one that is named twice, or none at all.
+        UserError: for a class that does not exist, one that is named twice, or none at all.
     """
     if classes is None:
         return list(range(len(names)))

@@ -1,7 +1,6 @@
 """What all image data has in common: splits, classes, sizes, batches and the range of pixel values."""
 
 import functools
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,10 @@ import torch.nn.functional as F
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
+from datamodules.checks import check_at_least_one, check_fraction
+from datamodules.images.augmentation import flip_half_of_them, shift_randomly
 from datamodules.images.class_subset import chosen_classes
+from datamodules.resumable_loader import default_seed
 from datamodules.tensor_dataset import Batch, TensorLoader
 from lab.errors import UserError
 
@@ -68,11 +70,10 @@ class ImageDataModule(LightningDataModule, ABC):
             seed: Seed of the order of batches; by default the one of seed_everything, else 0.
 
         Raises:
-            ValueError: if an option is out of its range.
+            UserError: if an option is out of its range.
         """
         super().__init__()
-        if batch_size < 1:
-            raise UserError(f"batch_size is {batch_size}: use a whole number from 1 up")
+        check_at_least_one(batch_size=batch_size)
         if tuple(value_range) not in VALUE_RANGES:
             raise UserError(f"value_range is {list(value_range)}: use [-1.0, 1.0] or [0.0, 1.0]")
         if image_size is not None and image_size < 1:
@@ -92,7 +93,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self.val_fraction = val_fraction
         self.validate_on_test = validate_on_test
         self.split_seed = split_seed
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+        self.seed = default_seed() if seed is None else seed
 
     @property
     @abstractmethod
@@ -215,19 +216,13 @@ class ImageDataModule(LightningDataModule, ABC):
         return TensorLoader((images, labels), self.batch_size, exactly_once=True)
 
 
-def check_fraction(option: str, value: float) -> None:
-    """Raise ValueError unless `value` is from 0 to below 1."""
-    if not 0 <= value < 1:
-        raise UserError(f"{option} is {value}: use a number from 0 (none) to below 1")
-
-
 def random_split(
     part: LabelledImages, fraction: float, seed: int, option: str
 ) -> tuple[LabelledImages, LabelledImages]:
     """What is left of `part` and the `fraction` of it that is kept apart, chosen by `seed`, both in their stored order.
 
     Raises:
-        ValueError: if nothing is left; it names `option`.
+        UserError: if nothing is left; it names `option`.
     """
     images, labels = part
     num_apart = round(fraction * len(images))
@@ -238,19 +233,3 @@ def random_split(
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     apart, left = order[:num_apart].sort().values, order[num_apart:].sort().values
     return (images[left], labels[left]), (images[apart], labels[apart])
-
-
-def shift_randomly(batch: Batch, generator: torch.Generator, reach: int) -> Batch:
-    """Move each image (batch, channels, height, width) by -reach to reach pixels down and right; zeros move in."""
-    images, *rest = batch
-    count, _, height, width = images.shape
-    windows = F.pad(images, [reach] * 4).unfold(2, height, 1).unfold(3, width, 1)  # every shift of every image
-    down, right = torch.randint(2 * reach + 1, (2, count), generator=generator)
-    return (windows[torch.arange(count), :, down, right], *rest)
-
-
-def flip_half_of_them(batch: Batch, generator: torch.Generator) -> Batch:
-    """Mirror each image (batch, channels, height, width) left to right with probability one half."""
-    images, *rest = batch
-    mirrored = torch.rand(len(images), generator=generator) < 0.5
-    return (torch.where(mirrored[:, None, None, None], images.flip(-1), images), *rest)

@@ -17,7 +17,7 @@ def read_idx(path: Path, item_shape: tuple[int, ...]) -> Tensor:
     most significant first.
 
     Raises:
-        ValueError: if the file holds something else, or less or more than it says.
+        UserError: if the file holds something else, or less or more than it says.
     """
     content = np.fromfile(path, dtype=np.uint8)
     num_dims = 1 + len(item_shape)

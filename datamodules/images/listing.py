@@ -46,7 +46,7 @@ def find_images(path: str, root: str | None) -> Path:
     """`path` itself, from the current folder, or from the data root.
 
     Raises:
-        FileNotFoundError: if neither exists; it names what was looked at, and the nearest name that does.
+        UserFileError: if neither exists; it names what was looked at, and the nearest name that does.
     """
     candidates = [Path(path).expanduser(), data_root(root) / path]
     for candidate in candidates:
@@ -66,7 +66,7 @@ def list_images(path: Path) -> ImageListing:
     Without class folders all images are of one class, named after `path`.
 
     Raises:
-        ValueError: if there are no images, or their folders contradict each other.
+        UserError: if there are no images, or their folders contradict each other.
     """
     files, folders, num_others = _list_folder(path) if path.is_dir() else _list_zip(path)
     if not files:

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.images.data_sets import MNIST
 from datamodules.images.datamodule import LabelledImages
+from datamodules.images.mnist import MNIST
 from lab.errors import UserError
 
 
@@ -33,7 +33,7 @@ class StackedMNIST(MNIST):
             **kwargs: See MNIST.
 
         Raises:
-            ValueError: if an option is out of its range.
+            UserError: if an option is out of its range.
         """
         super().__init__(**kwargs)
         if num_images < 1 or num_test_images < 1:

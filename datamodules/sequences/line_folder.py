@@ -29,8 +29,8 @@ def read_folder(folder: Path, ascii_only: bool) -> dict[str, LinesOfClass]:
     Classes are named after their files. Empty lines are left out.
 
     Raises:
-        FileNotFoundError: if there are no such files.
-        ValueError: for an empty file, a file that is not UTF-8, a single class, or a class that train/ does not have.
+        UserFileError: if there are no such files.
+        UserError: for an empty file, a file that is not UTF-8, a single class, or a class that train/ does not have.
     """
     if not folder.is_dir():
         raise UserFileError(f"there is no folder {folder.absolute()}: expected one with a .txt file for each class")

@@ -1,6 +1,5 @@
 """Lines of text and their classes: names by country, sentences by language."""
 
-import os
 import sys
 from collections.abc import Iterator
 from functools import cached_property, partial
@@ -12,7 +11,9 @@ from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
+from datamodules.checks import check_at_least_one, check_fractions
 from datamodules.data_root import data_root
+from datamodules.resumable_loader import default_seed
 from datamodules.sequences.line_folder import Duplicates, LinesOfClass, divide, read_folder, without_duplicates
 from datamodules.sequences.surnames import surnames_by_country
 from datamodules.tensor_dataset import Batch, TensorLoader
@@ -71,11 +72,10 @@ class Names(LightningDataModule):
             class_names: Names of the classes, by default those of the files; from a checkpoint its own.
 
         Raises:
-            ValueError: if an option is out of its range.
+            UserError: if an option is out of its range.
         """
         super().__init__()
-        if batch_size < 1:
-            raise UserError(f"batch_size is {batch_size}: use a whole number from 1 up")
+        check_at_least_one(batch_size=batch_size)
         if max_length < 1:
             raise UserError(f"max_length is {max_length}: use a whole number of characters from 1 up")
         for option, lengths in (("chunk_lengths", chunk_lengths), ("eval_chunk_lengths", eval_chunk_lengths)):
@@ -83,13 +83,7 @@ class Names(LightningDataModule):
                 raise UserError(
                     f"{option} is {list(lengths)}: use the fewest and the most characters, such as [10, 50]"
                 )
-        for option, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
-            if not 0 <= fraction < 1:
-                raise UserError(f"{option} is {fraction}: use a number from 0 (none) to below 1")
-        if val_fraction + test_fraction >= 1:
-            raise UserError(
-                f"val_fraction {val_fraction} and test_fraction {test_fraction} leave nothing to train on: lower them"
-            )
+        check_fractions(val_fraction, test_fraction)
         self.path = path
         self.root = data_root(root)
         self.batch_size = batch_size
@@ -99,7 +93,7 @@ class Names(LightningDataModule):
         self.max_length = max_length
         self.fractions = {"val": val_fraction, "test": test_fraction}
         self.split_seed = split_seed
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+        self.seed = default_seed() if seed is None else seed
         self.predict_path = predict_path
         self.given_vocabulary, self.given_class_names = vocabulary, class_names
 

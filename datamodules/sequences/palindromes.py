@@ -1,12 +1,12 @@
 """Palindromes of digits (report 3): a task of pure memory, as long as one likes."""
 
-import os
-
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
+from datamodules.checks import check_at_least_one
+from datamodules.resumable_loader import default_seed
 from datamodules.tensor_dataset import TensorLoader
 from lab.errors import UserError
 
@@ -50,13 +50,12 @@ class Palindromes(LightningDataModule):
             seed: Seed of the order of batches; by default the one of seed_everything, else 0.
 
         Raises:
-            ValueError: if an option is out of its range.
+            UserError: if an option is out of its range.
         """
         super().__init__()
         if length < 2:
             raise UserError(f"length is {length}: a palindrome whose last digit is to be told has at least 2")
-        if batch_size < 1:
-            raise UserError(f"batch_size is {batch_size}: use a whole number from 1 up")
+        check_at_least_one(batch_size=batch_size)
         if train_fraction <= 0 or test_fraction < 0 or train_fraction + test_fraction >= 1:
             raise UserError(
                 f"train_fraction {train_fraction} and test_fraction {test_fraction} leave nothing for validation: "
@@ -68,7 +67,7 @@ class Palindromes(LightningDataModule):
         self.length, self.one_hot, self.count = length, one_hot, min(count, possible)
         self.train_fraction, self.test_fraction = train_fraction, test_fraction
         self.batch_size, self.data_seed = batch_size, data_seed
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+        self.seed = default_seed() if seed is None else seed
 
     @property
     def vocabulary(self) -> list[str] | None:

@@ -47,7 +47,7 @@ class TextStreams(ResumableLoader[TextBatch]):
             world_size: Number of processes, by default torch.distributed's.
 
         Raises:
-            ValueError: if the text is too short for one batch.
+            UserError: if the text is too short for one batch.
         """
         super().__init__(0, rank, world_size)
         self.tokens, self.batch_size, self.chunk_length, self.repeat = tokens, batch_size, chunk_length, repeat
@@ -114,7 +114,7 @@ class TextChunks(ResumableLoader[TextBatch]):
             world_size: Number of processes, by default torch.distributed's.
 
         Raises:
-            ValueError: if the text is shorter than a chunk and the character behind it.
+            UserError: if the text is shorter than a chunk and the character behind it.
         """
         super().__init__(seed, rank, world_size)
         self.tokens, self.batch_size, self.chunk_length, self.repeat = tokens, batch_size, chunk_length, repeat

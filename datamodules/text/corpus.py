@@ -27,7 +27,7 @@ def find_text_files(paths: list[str], root: str | None, download: bool = False) 
     With `download` one of the SOURCES that is in neither is fetched into the data root.
 
     Raises:
-        FileNotFoundError: for a path that names nothing; it says what was looked at, and why it could not be fetched.
+        UserFileError: for a path that names nothing; it says what was looked at, and why it could not be fetched.
     """
     found: list[Path] = []
     for path in paths:
@@ -68,7 +68,7 @@ def read_book(path: Path, normalisation: Normalisation = "nfc") -> str:
     r"""The text of a UTF-8 file, its lines ended by \n, without what Project Gutenberg puts around a book.
 
     Raises:
-        ValueError: if the file is empty, is not UTF-8, or holds nothing but Project Gutenberg's own text.
+        UserError: if the file is empty, is not UTF-8, or holds nothing but Project Gutenberg's own text.
         OSError: if it cannot be read.
     """
     text = read_text(path)

@@ -1,6 +1,5 @@
 """Text of any number of files, as one long vector of character indices."""
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pydoc_data.topics import topics
@@ -12,7 +11,8 @@ from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
-from datamodules.images.datamodule import check_fraction
+from datamodules.checks import check_at_least_one, check_fractions
+from datamodules.resumable_loader import default_seed
 from datamodules.text.batches import HeldOutText, TextBatch, TextChunks, TextStreams
 from datamodules.text.corpus import Normalisation, find_text_files, normalised, read_book
 from lab.errors import UserError
@@ -66,16 +66,11 @@ class Text(LightningDataModule):
             seed: Of the places of random chunks; by default the one of seed_everything, else 0.
 
         Raises:
-            ValueError: if an option is out of its range.
+            UserError: if an option is out of its range.
         """
         super().__init__()
-        for option, value in (("batch_size", batch_size), ("chunk_length", chunk_length)):
-            if value < 1:
-                raise UserError(f"{option} is {value}: use a whole number from 1 up")
-        check_fraction("val_fraction", val_fraction)
-        check_fraction("test_fraction", test_fraction)
-        if val_fraction + test_fraction >= 1:
-            raise UserError(f"val_fraction {val_fraction} and test_fraction {test_fraction} leave nothing to train on")
+        check_at_least_one(batch_size=batch_size, chunk_length=chunk_length)
+        check_fractions(val_fraction, test_fraction)
         self.paths = [path] if isinstance(path, str) else path
         self.root = root
         self.download = download
@@ -86,7 +81,7 @@ class Text(LightningDataModule):
         self.test_fraction = test_fraction
         self.normalisation: Normalisation = normalisation
         self.given_vocabulary = vocabulary
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+        self.seed = default_seed() if seed is None else seed
 
         self.streams: TextStreams | None = None
         self.following = -1  # see TextStreams; from a checkpoint
@@ -96,8 +91,8 @@ class Text(LightningDataModule):
         """The text of each file.
 
         Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: if one is empty, or not UTF-8.
+            UserFileError: if there is no such file.
+            UserError: if one is empty, or not UTF-8.
         """
         if self.paths is None:
             return [normalised("\n".join(topics.values()), self.normalisation)]
@@ -109,7 +104,7 @@ class Text(LightningDataModule):
         """Every character that occurs, in the order of Unicode, unless another vocabulary was given.
 
         Raises:
-            ValueError: if that one lacks a character.
+            UserError: if that one lacks a character.
         """
         occurring = set().union(*map(set, self.texts))
         if self.given_vocabulary is None:

@@ -164,7 +164,7 @@ def test_cache_that_cannot_be_written_is_said_and_not_fatal(tmp_path, capsys):
     (tmp_path / "file").write_text("no folder")
     data = ready(write_image_folder(tmp_path / "cats", 5), cache_dir=str(tmp_path / "file"))
     assert len(data.train_images) == 5
-    assert "the decoded images could not be kept in" in capsys.readouterr().err
+    assert "the decoded images could not be cached in" in capsys.readouterr().err
 
 
 # Broken images

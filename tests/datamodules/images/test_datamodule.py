@@ -5,7 +5,7 @@ import torch
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 
 from datamodules.images import CIFAR10, MNIST, Digits, ImageFolder
-from datamodules.images.datamodule import flip_half_of_them, shift_randomly
+from datamodules.images.augmentation import flip_half_of_them, shift_randomly
 from tests.stand_in_data import digit_images, write_cifar10, write_idx, write_image_folder, write_mnist
 
 
