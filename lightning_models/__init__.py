@@ -1,1 +1,1 @@
-"""One LightningModule a model family; nothing is imported here, so that networks can be used without Lightning."""
+"""One LightningModule per model family; nothing is imported here, so that networks can be used without Lightning."""

@@ -1,4 +1,4 @@
-"""The other adversarial models: the step of `GAN` with the defaults of their papers, and nothing else."""
+"""The other adversarial models: `GAN` with the defaults of their papers, and nothing else."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from lightning_models.networks import Discriminator, ImageShape
 
 
 class LSGAN(GAN):
-    """Least squares GAN (Mao et al. 2017, eq. 9): the defaults of `GAN` with the squared distance as loss."""
+    """Least squares GAN (Mao et al. 2017, eq. 9): `GAN` with squared distances as losses."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class WGAN(GAN):
 class WGANGP(GAN):
     """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, algorithm 1 and its defaults).
 
-    The critic has no BatchNorm: the penalty is on the gradient of each image alone.
+    The critic has no BatchNorm, because the penalty is on the gradient of each image on its own.
     """
 
     def __init__(

@@ -25,36 +25,36 @@ from lightning_models.modules.optimizers import build_optimizer
 from lightning_models.networks import Discriminator, Generator, ImageShape
 
 EVALUATION_METRICS = ("loss", "elbo", "reconstruction", "kl", "importance_weighted_bound")
-IMAGES_AT_ONCE = 2048  # that are decoded for the importance-weighted bound
+IMAGES_AT_ONCE = 2048  # decoded in one batch for the importance-weighted bound
 
 
 class VAE(ClipsGradients, ImageGenerator):
-    """An encoder and a decoder that learn the ELBO together (Kingma & Welling 2014).
+    """An encoder and a decoder that maximise the ELBO together (Kingma & Welling 2014).
 
-    The networks are those of the GAN: the encoder is a discriminator with two numbers a latent variable, the decoder a
-    generator. All quantities are in nats an image: summed over pixels and latent variables, averaged over images.
+    The networks are those of the GAN: the encoder is a discriminator with two outputs per latent variable, the decoder
+    a generator. All quantities are in nats per image: summed over pixels and latent variables, averaged over images.
 
-    With its defaults: DCGAN networks and the cross entropy of grey pixels.
+    By default: DCGAN networks and the cross entropy of grey pixels.
 
     Args:
         image_shape: (channels, height, width); linked from the data.
-        value_range: lowest and highest pixel value of the data; linked from the data. The likelihood must fit it.
+        value_range: lowest and highest pixel value; linked from the data. The likelihood must fit it.
         latent_dim: number of latent variables.
         encoder: network images -> (mean, log variance) of the posterior of each latent variable.
-        decoder: network (batch, latent_dim) -> what the likelihood takes: logits for a Bernoulli.
-        likelihood: what the decoder's output says about an image.
-        beta: weight of the KL in the loss (Higgins et al. 2017); 1: the ELBO.
+        decoder: network latent vectors -> parameters of the likelihood, such as the logits of a Bernoulli.
+        likelihood: distribution of an image given the decoder's output.
+        beta: weight of the KL divergence in the loss (Higgins et al. 2017); 1: the ELBO.
         kl_warmup_batches: number of batches in which that weight grows linearly from 0.
-        kl_warmup_epochs: the same in epochs; give one of the two.
-        free_bits: nats a latent variable below which its KL, averaged over the batch, is not reduced any more
+        kl_warmup_epochs: the same in epochs; set at most one of the two.
+        free_bits: nats per latent variable below which its KL, averaged over the batch, is no longer reduced
             (Kingma et al. 2016, appendix C.8).
-        importance_samples: latent vectors an image for the bound that `test` adds; 0: no such bound.
+        importance_samples: latent vectors per image for the bound that `test` logs in addition; 0: no such bound.
         optimizer: of encoder, decoder and likelihood.
-        compile_networks: run both networks through torch.compile (tens of seconds of start-up).
+        compile_networks: compile both networks with torch.compile (adds tens of seconds at the start).
 
     Raises:
-        ValueError: for a likelihood that does not fit the data or the decoder, or an option out of its range; when
-            training starts, for a batch of one image that BatchNorm cannot take.
+        UserError: for a likelihood that does not fit the data or the decoder, or an option out of its range; when
+            training starts, for a batch of one image that BatchNorm cannot train on.
     """
 
     monitor = ("val/elbo", "max")
@@ -92,7 +92,7 @@ class VAE(ClipsGradients, ImageGenerator):
                 f"model.kl_warmup_batches is {kl_warmup_batches} and model.kl_warmup_epochs is {kl_warmup_epochs}: "
                 "set one of them"
             )
-        channels, height, width = image_shape  # a list, where a checkpoint is read back
+        channels, height, width = image_shape  # a checkpoint stores a list
         self.image_shape, self.latent_dim = (channels, height, width), latent_dim
         self.value_range, self.beta, self.free_bits = value_range, beta, free_bits
         self.kl_warmup_batches, self.kl_warmup_epochs = kl_warmup_batches, kl_warmup_epochs
@@ -103,18 +103,16 @@ class VAE(ClipsGradients, ImageGenerator):
         self.decoder = build(decoder, Generator, latent_dim, image_shape)
         self.likelihood = build(likelihood, Likelihood)
         self.likelihood.check(value_range, self.decoder.output_range)
-        # channels-last is 1.5 times as fast for convolutions on the CPU; it changes no result.
+        # channels-last makes convolutions on the CPU 1.5 times as fast; results are the same.
         self.encoder.to(memory_format=torch.channels_last)
         self.decoder.to(memory_format=torch.channels_last)
         self.active_units = ActiveUnits(latent_dim)
         self.evaluation = nn.ModuleDict({name: MeanMetric() for name in EVALUATION_METRICS})
 
     def configure_optimizers(self) -> Optimizer:
-        """One optimizer for all parameters."""
         return build_optimizer(self.optimizer, self.parameters())
 
     def setup(self, stage: str) -> None:
-        """Compile the networks if asked to."""
         if self.compile_networks and stage == "fit":
             self.encoder.compile()
             self.decoder.compile()
@@ -127,7 +125,7 @@ class VAE(ClipsGradients, ImageGenerator):
     # ------------------------------------------------------------------------------------------------------- training
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The loss: reconstruction + weight * KL, its weight `beta` after the warm-up."""
+        """The loss: reconstruction error + weight * KL, with the weight `beta` after the warm-up."""
         reconstruction, kl, _ = self.elbo_terms(batch[0])
         reconstruction, kl = reconstruction.mean(), kl.mean(dim=0)  # scalar; (latent_dim,)
         kl_weight = self.beta * self.warmed_up(batch_idx)
@@ -142,7 +140,7 @@ class VAE(ClipsGradients, ImageGenerator):
     def elbo_terms(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstruction error (batch,), KL (batch, latent_dim), both in nats, and posterior mean (batch, latent_dim).
 
-        All randomness comes from `generator`, if there is one.
+        With a `generator`, all random numbers are drawn from it.
         """
         observed = self.likelihood.observe(images, generator)
         mean, log_variance = self.encode(observed)
@@ -151,7 +149,7 @@ class VAE(ClipsGradients, ImageGenerator):
         return reconstruction, kl_to_standard_normal(mean, log_variance), mean
 
     def warmed_up(self, batch_idx: int) -> float:
-        """The share of `beta` that the KL has in this batch, from 0 to 1."""
+        """The share of `beta` that the KL is weighted with in this batch, from 0 to 1."""
         if self.kl_warmup_batches:
             return min(1.0, batches_before(self.trainer) / self.kl_warmup_batches)
         if self.kl_warmup_epochs:
@@ -163,24 +161,23 @@ class VAE(ClipsGradients, ImageGenerator):
         """Mean and log variance of the posterior of each image, (batch, latent_dim) float32 each.
 
         Raises:
-            ValueError: for images of another shape than those that the networks were made for.
+            UserError: for images of another shape than the networks were built for.
         """
         if observed.shape[1:] != self.image_shape:
             raise UserError(
-                f"the images are {' x '.join(map(str, observed.shape[1:]))}, but this VAE was made for "
-                f"{' x '.join(map(str, self.image_shape))} (channels x height x width): give it such images"
+                f"the images are {' x '.join(map(str, observed.shape[1:]))}, but this VAE was built for "
+                f"{' x '.join(map(str, self.image_shape))} (channels x height x width): use images of that shape"
             )
         mean, log_variance = self.encoder(observed).float().chunk(2, dim=1)  # losses are float32 also under bfloat16
         return mean, log_variance
 
     def draw_noise(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """(count, latent_dim) from N(0, 1) on the module's device; other numbers in each process."""
+        """Vectors (count, latent_dim) from N(0, 1) on the module's device, different ones in each process."""
         return sample_latent(count, self.latent_dim, "normal", self.device, generator)
 
     # ----------------------------------------------------------------------------------------------------- evaluation
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Measure the ELBO on held-out images."""
         self.evaluate(batch, batch_idx, "val")
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -191,9 +188,9 @@ class VAE(ClipsGradients, ImageGenerator):
             self.log_means({"importance_weighted_bound": bound}, len(batch[0]), "test")
 
     def evaluate(self, batch: tuple[Tensor, Tensor], batch_idx: int, prefix: str) -> None:
-        """Log the means over all images, of one latent vector each: the same noise at every evaluation.
+        """Log the means over all images, with one latent vector each, from the same noise at every evaluation.
 
-        `elbo` is -(reconstruction + kl) whatever beta is: a lower bound of log p(x), to be maximised; never positive
+        `elbo` is -(reconstruction + kl) for every beta: a lower bound on log p(x), higher is better, and never positive
         for pixels of 0 and 1. `loss` is reconstruction + beta * kl, without warm-up and free bits.
         """
         images, _ = batch
@@ -206,7 +203,7 @@ class VAE(ClipsGradients, ImageGenerator):
         self.log(f"{prefix}/active_units", self.active_units, on_epoch=True)
 
     def log_means(self, means: dict[str, Tensor], count: int, prefix: str) -> None:
-        """Add the means of a batch of `count` images; torchmetrics weighs each image alike, also over processes."""
+        """Add the means of a batch of `count` images; all images weigh the same, also over several processes."""
         for name, value in means.items():
             mean: Any = self.evaluation[name]
             mean.update(value, weight=count)
@@ -220,10 +217,11 @@ class VAE(ClipsGradients, ImageGenerator):
 
     @torch.no_grad()
     def importance_weighted_bound(self, images: Tensor, samples: int, generator: torch.Generator) -> Tensor:
-        """The bound of log p(x) of each image by `samples` latent vectors, (batch,) in nats (Burda et al. 2016, eq. 8).
+        """Lower bound on log p(x) of each image from `samples` latent vectors, in nats (Burda et al. 2016, eq. 8).
 
-        The log of the mean of p(x | z) p(z) / q(z | x) over z from the posterior q. With one vector it is the ELBO, in
-        expectation, and it grows with their number. No more than IMAGES_AT_ONCE images are decoded at a time.
+        The result is (batch,): the log of the mean of p(x | z) p(z) / q(z | x) over z from the posterior q. Its
+        expectation is the ELBO for one vector and increases with their number. At most IMAGES_AT_ONCE images are
+        decoded at a time.
         """
         observed = self.likelihood.observe(images, generator)
         mean, log_variance = self.encode(observed)
@@ -240,25 +238,24 @@ class VAE(ClipsGradients, ImageGenerator):
     # ----------------------------------------------------------------------------------------------------- generation
 
     def draw_latent(self, count: int, generator: torch.Generator) -> Tensor:
-        """See ImageGenerator."""
         return sample_latent(count, self.latent_dim, "normal", "cpu", generator, world_size=1)
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
-        """See ImageGenerator. The mean of p(x | latent), which is what papers show, and not a draw from it."""
+        """Images in [0, 1]: the mean of p(x | latent), which is what papers show, not a sample from it."""
         with evaluating(self.decoder):
             outputs = torch.cat([self.decoder(part.to(self.device)) for part in torch.split(latent, 256)])
         return self.in_unit_range(self.likelihood.expected(outputs).cpu())
 
     @torch.no_grad()
     def posterior(self, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance like `encode`, but always with the encoder in evaluation mode; on the CPU."""
+        """Mean and log variance as from `encode`, with the encoder in evaluation mode; on the CPU."""
         with evaluating(self.encoder):
             mean, log_variance = self.encode(observed.to(self.device))
         return mean.cpu(), log_variance.cpu()
 
     def in_unit_range(self, images: Tensor) -> Tensor:
-        """`images` of the data's value range in [0, 1]."""
+        """Map `images` from the data's value range to [0, 1], clamped."""
         low, high = self.value_range
         return ((images - low) / (high - low)).clamp(0, 1)
 
@@ -267,11 +264,11 @@ def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, exp(log_variance)) || N(0, 1)) of each latent variable, in nats (Kingma & Welling 2014, appendix B).
 
     Both arguments and the result are (batch, latent_dim); the result is >= 0. Summed over the variables, not averaged,
-    it adds to a reconstruction error summed over pixels without any weight.
+    it can be added to a reconstruction error summed over pixels without a weight.
     """
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
 
 
 def fixed_noise(batch_idx: int) -> torch.Generator:
-    """The same noise for a batch of evaluation every time; on the CPU, so on every device."""
+    """A generator that gives an evaluation batch the same noise every time; on the CPU, so the same on every device."""
     return torch.Generator().manual_seed(batch_idx)

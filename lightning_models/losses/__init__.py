@@ -1,4 +1,4 @@
-"""What a model minimises: objectives of a GAN, regularizers of its discriminator, likelihoods of a VAE."""
+"""Losses: objectives of a GAN, regularizers of its discriminator, likelihoods of a VAE."""
 
 from lightning_models.losses.likelihoods import Bernoulli, BinarizedBernoulli, Gaussian, Likelihood
 from lightning_models.losses.objectives import Hinge, LeastSquares, Minimax, NonSaturating, Objective, Wasserstein

@@ -1,7 +1,7 @@
-"""What a decoder's output says about an image: p(image | latent), chosen in the config by class.
+"""The distribution of an image given a decoder's output, p(image | latent); chosen in the config by class.
 
-All log-likelihoods are in nats an image: summed over its pixels, never averaged, so that they add to a KL divergence
-without any weight.
+All log-likelihoods are in nats per image: summed over pixels, not averaged, so that they can be added to a KL
+divergence without a weight.
 """
 
 import math
@@ -18,42 +18,41 @@ ValueRange = tuple[float, float]
 
 
 class Likelihood(nn.Module, ABC):
-    """The distribution of an image given its latent vector, whose parameters a decoder returns.
+    """The distribution of an image given its latent vector; the decoder returns its parameters.
 
-    A module, because it may have parameters of its own. Subclasses keep their constructor's arguments under the same
-    names, which is how a checkpoint describes them.
+    It is a module because it may have learned parameters of its own. Subclasses store the arguments of their
+    constructor under the same names, from which a checkpoint describes them.
     """
 
     @abstractmethod
     def check(self, value_range: ValueRange, output_range: ValueRange) -> None:
-        """Raise ValueError unless it fits the pixels of the data and the numbers that the decoder can return."""
+        """Raise UserError unless it fits the value range of the data and the output range of the decoder."""
 
     def observe(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """What is modelled of `images` (batch, channels, height, width): the same shape, by default the images."""
+        """The observation that is modelled: by default the images, (batch, channels, height, width), themselves."""
         return images
 
     @abstractmethod
     def log_likelihood(self, output: Tensor, observed: Tensor) -> Tensor:
-        """The log of p(observed | latent) of each image, (batch,) float32 in nats, for the decoder's `output`.
+        """Log p(observed | latent) of each image, given the decoder's `output`: (batch,) float32, in nats.
 
         Both arguments are (batch, channels, height, width).
         """
 
     @abstractmethod
     def expected(self, output: Tensor) -> Tensor:
-        """The mean of the distribution, a picture in the value range of the data, of the same shape as `output`."""
+        """The mean of the distribution: images of the shape of `output`, in the value range of the data."""
 
 
 class Bernoulli(Likelihood):
-    """Cross entropy between grey pixels x in [0, 1] and the decoder's: the sum of x log p + (1 - x) log(1 - p).
+    """Minus the cross entropy of grey pixels x in [0, 1]: the sum of x log p + (1 - x) log(1 - p), never positive.
 
-    A likelihood only where every pixel is 0 or 1, as `BinarizedBernoulli` makes them. On grey pixels it is the loss of
-    most VAE examples, whose numbers must not be compared with those of binarised images: its best possible value is
-    not 0 but the sum of the pixels' own entropies. Never positive.
+    It is a likelihood only where every pixel is 0 or 1, as `BinarizedBernoulli` makes them. On grey pixels it is the
+    loss of most VAE examples, whose values must not be compared with those of binarised images: its best possible value
+    is not 0 but minus the sum of the pixels' own entropies.
     """
 
     def check(self, value_range: ValueRange, output_range: ValueRange) -> None:
-        """Pixels in [0, 1], a decoder that returns logits."""
         if tuple(value_range) != (0.0, 1.0):
             raise UserError(
                 f"the {type(self).__name__} likelihood takes pixels in [0.0, 1.0] but the data's are in "
@@ -61,28 +60,27 @@ class Bernoulli(Likelihood):
             )
         if not math.isinf(output_range[1]):
             raise UserError(
-                f"the {type(self).__name__} likelihood takes logits but the decoder makes values in "
+                f"the {type(self).__name__} likelihood takes logits but the decoder returns values in "
                 f"{list(output_range)}: set model.decoder.output to none"
             )
 
     def log_likelihood(self, output: Tensor, observed: Tensor) -> Tensor:
-        """See Likelihood; `output` are logits."""
         cross_entropy = F.binary_cross_entropy_with_logits(output.float(), observed, reduction="none")
         return -cross_entropy.flatten(1).sum(dim=1)
 
     def expected(self, output: Tensor) -> Tensor:
-        """The probability of a white pixel."""
+        """The probability that a pixel is white; `output` are logits."""
         return output.float().sigmoid()
 
 
 class BinarizedBernoulli(Bernoulli):
-    """Pixels drawn as 0 or 1 with the grey value as probability, again at each look (Burda et al. 2016, section 5).
+    """Pixels are drawn as 0 or 1 with their grey value as probability, anew each time (Burda et al. 2016, section 5).
 
-    A true likelihood of discrete data: log-likelihoods are in nats and never positive.
+    This is a likelihood of discrete data, so log-likelihoods are never positive.
     """
 
     def observe(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Zeros and ones; other ones in each process."""
+        """Zeros and ones, drawn differently in each process."""
 
         def draw(rows: int) -> Tensor:
             device = images.device if generator is None else generator.device
@@ -92,14 +90,17 @@ class BinarizedBernoulli(Bernoulli):
 
 
 class Gaussian(Likelihood):
-    """Independent pixels N(output, variance); a density, so that log-likelihoods may be positive.
+    """Independent pixels N(output, variance); this is a density, so log-likelihoods may be positive.
 
-    With a learned variance, one number for all pixels, the model finds the balance between reconstruction and KL
-    itself (Rybkin et al. 2021). The optimum is the mean squared error.
+    A learned variance, one number for all pixels, finds the balance between reconstruction and KL itself (Rybkin et al.
+    2021); its optimum is the mean squared error.
 
     Args:
-        variance: of a pixel, in squared units of the value range; where a learned one starts.
+        variance: of a pixel, in squared units of the value range; the initial value of a learned one.
         learned: learn the variance together with the networks.
+
+    Raises:
+        UserError: if `variance` is not positive.
     """
 
     def __init__(self, variance: float = 0.1, learned: bool = False) -> None:
@@ -111,19 +112,17 @@ class Gaussian(Likelihood):
         self.log_variance = nn.Parameter(log_variance) if learned else nn.Buffer(log_variance)
 
     def check(self, value_range: ValueRange, output_range: ValueRange) -> None:
-        """A decoder that can return every pixel value."""
         if output_range[0] > value_range[0] or output_range[1] < value_range[1]:
             raise UserError(
-                f"the decoder makes values in {list(output_range)} but the data's are in {list(value_range)}: set "
+                f"the decoder returns values in {list(output_range)} but the data's are in {list(value_range)}: set "
                 f"model.decoder.output to {'sigmoid' if value_range[0] == 0 else 'tanh'} or none"
             )
 
     def log_likelihood(self, output: Tensor, observed: Tensor) -> Tensor:
-        """See Likelihood; `output` are the means."""
         squared_error = (observed - output.float()).square()
         log_density = -0.5 * (squared_error / self.log_variance.exp() + self.log_variance + math.log(2 * math.pi))
         return log_density.flatten(1).sum(dim=1)
 
     def expected(self, output: Tensor) -> Tensor:
-        """The means themselves."""
+        """`output` itself, the means."""
         return output.float()

@@ -1,7 +1,7 @@
-"""What the discriminator D and the generator G minimise. All arguments are D's raw outputs, real before fake.
+"""The losses of the discriminator D and the generator G. All arguments are D's raw outputs, real before fake.
 
-Each loss is a scalar in float32, whatever precision the networks ran in, and averages over the batch. A
-discriminator loss is the *sum* of its mean over real and its mean over fake images.
+Each loss is a float32 scalar, whatever the precision of the networks, and averages over the batch. A discriminator loss
+is the *sum* of its mean over real images and its mean over fake ones.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from lab.errors import UserError
 
 
 class Objective(ABC):
-    """A pair of losses, and how D's output is read."""
+    """A pair of losses, and the interpretation of D's output."""
 
     uses_labels: ClassVar[bool] = True
 
@@ -23,11 +23,11 @@ class Objective(ABC):
         """Store the labels that D is trained with; G is always trained towards label 1.
 
         Args:
-            real_label: D's target for real images; below 1 is one-sided label smoothing (Salimans et al. 2016).
-            fake_label: D's target for generated images; above 0 smooths the other side as well.
+            real_label: D's target for real images; below 1 it is one-sided label smoothing (Salimans et al. 2016).
+            fake_label: D's target for generated images; above 0 it smooths the other side as well.
 
         Raises:
-            ValueError: If not 0 <= fake_label < real_label <= 1, or if the loss has no labels to smooth.
+            UserError: If not 0 <= fake_label < real_label <= 1, or if the loss has no labels to smooth.
         """
         name = type(self).__name__
         if not self.uses_labels and (real_label, fake_label) != (1.0, 0.0):
@@ -45,25 +45,25 @@ class Objective(ABC):
 
     @abstractmethod
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """What D minimises."""
+        """The loss that D minimises."""
 
     @abstractmethod
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
-        """What G minimises."""
+        """The loss that G minimises."""
 
     def score(self, logits: Tensor) -> Tensor:
-        """What the objective's paper calls D(x); same shape as `logits`."""
+        """The quantity that the objective's paper calls D(x), of the shape of `logits`."""
         return logits.float()
 
     def threshold(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor | float:
-        """The raw output above which D calls an image real."""
+        """The raw output above which D classifies an image as real."""
         return 0.0
 
     def accuracy(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Shares in [0, 1] of the real images that D calls real, and of the fake ones that it calls fake.
+        """D's accuracies on real and on fake images, in [0, 1].
 
-        D's decision is compared with what an image *is*, not with its smoothed label: no decision ever equals 0.9,
-        which is why Keras reports 0 % on real images in report 2. An output at the threshold is called fake.
+        D's decision is compared with what an image *is*, not with its smoothed label: no decision equals 0.9, which is
+        why Keras reports 0 % on real images in report 2. An output equal to the threshold counts as fake.
         """
         threshold = self.threshold(real_logits, fake_logits)
         return (real_logits > threshold).float().mean(), (fake_logits <= threshold).float().mean()
@@ -72,8 +72,8 @@ class Objective(ABC):
 class Minimax(Objective):
     """The original game (Goodfellow et al. 2014, eq. 1), D(x) = sigmoid(logit): G *minimises* log(1 - D(G(z))).
 
-    When D cannot tell (logit 0): D's loss is 2 ln 2 = 1.386, G's -ln 2 = -0.693. With labels 0.9 and 0.1, D's loss is
-    never below 0.650. G's gradient vanishes where D is sure, as it soon is at the start.
+    When D cannot tell (logit 0), D's loss is 2 ln 2 = 1.386 and G's -ln 2 = -0.693. With labels 0.9 and 0.1, D's loss
+    is never below 0.650. G's gradient vanishes where D is confident, as it soon is early in training.
     """
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -91,9 +91,9 @@ class Minimax(Objective):
 
 
 class NonSaturating(Minimax):
-    """Minimax for D; G minimises -log D(G(z)) instead, whose gradient is largest where D is sure (section 3 there).
+    """Minimax for D; G minimises -log D(G(z)), whose gradient is largest where D is confident (section 3 there).
 
-    When D cannot tell (logit 0): D's loss is 2 ln 2 = 1.386, G's ln 2 = 0.693.
+    When D cannot tell (logit 0), D's loss is 2 ln 2 = 1.386 and G's ln 2 = 0.693.
     """
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class NonSaturating(Minimax):
 class LeastSquares(Objective):
     """LSGAN (Mao et al. 2017, eq. 9): squared distance of D's raw output from 1 (real) and 0 (fake).
 
-    When D cannot tell (0.5 everywhere): D's loss is 0.25, G's 0.125.
+    When D cannot tell (0.5 everywhere), D's loss is 0.25 and G's 0.125.
     """
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class LeastSquares(Objective):
         return 0.5 * (fake_logits.float() - 1).square().mean()
 
     def threshold(self, real_logits: Tensor, fake_logits: Tensor) -> float:
-        """0.5: as far from 1 as from 0."""
+        """0.5, half-way between the labels 0 and 1."""
         return 0.5
 
 
@@ -126,7 +126,7 @@ class Wasserstein(Objective):
     """WGAN (Arjovsky et al. 2017, eq. 2): the critic's mean output on fake minus that on real images.
 
     Minus the critic's loss estimates the earth mover's distance, up to the critic's Lipschitz constant, which a
-    regularizer must bound. When the critic cannot tell, its loss is 0; G's loss has no fixed scale.
+    regularizer must bound. When the critic cannot tell, its loss is 0. G's loss has no fixed scale.
     """
 
     uses_labels = False
@@ -140,14 +140,14 @@ class Wasserstein(Objective):
         return -fake_logits.float().mean()
 
     def threshold(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Half-way between the two means: a constant added to the critic changes no loss, so 0 means nothing."""
+        """Half-way between the two means; 0 has no meaning, because a constant added to the critic changes no loss."""
         return 0.5 * (real_logits.float().mean() + fake_logits.float().mean())
 
 
 class Hinge(Objective):
     """Geometric GAN (Lim & Ye 2017; Miyato et al. 2018, eq. 16): D's margins of 1 on each side of 0.
 
-    When D cannot tell (0 everywhere): D's loss is 2, G's 0.
+    When D cannot tell (0 everywhere), D's loss is 2 and G's 0.
     """
 
     uses_labels = False
@@ -162,6 +162,6 @@ class Hinge(Objective):
 
 
 def cross_entropy(logits: Tensor, label: float) -> Tensor:
-    """Mean binary cross-entropy of sigmoid(logits) against one label in [0, 1] for all, in nats."""
+    """Mean binary cross-entropy of sigmoid(logits) with the same label in [0, 1] for all, in nats."""
     logits = logits.float()
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))

@@ -1,4 +1,4 @@
-"""What is added to a loss, or done to the weights after an update."""
+"""Penalties that are added to a loss, and constraints on the weights after an update."""
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +11,13 @@ from lightning_models.modules.latent import draw_own_rows
 
 
 class Regularizer:
-    """The base regularizes nothing; a subclass overrides what it needs."""
+    """No regularization; subclasses override what they need."""
 
     def check(self, discriminator: nn.Module) -> None:
-        """Raise ValueError if this regularizer is wrong for this discriminator; called once, before training."""
+        """Raise UserError if this regularizer does not fit the discriminator; called once, before training."""
 
     def penalty(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor | None:
-        """What is added to D's loss, a scalar >= 0, or None; images are (batch, channels, height, width)."""
+        """A scalar >= 0 to add to D's loss, or None; images are (batch, channels, height, width)."""
         return None
 
     def after_update(self, discriminator: nn.Module) -> None:
@@ -25,23 +25,23 @@ class Regularizer:
 
 
 class WeightClipping(Regularizer):
-    """Keep each of the critic's parameters in [-clip_value, clip_value] (Arjovsky et al. 2017, algorithm 1).
+    """Clip all of the critic's parameters to [-clip_value, clip_value] (Arjovsky et al. 2017, algorithm 1).
 
-    Algorithm 1 clips all of w, and the authors' code all parameters: BatchNorm's gains too, which fall from 1 to
-    `clip_value` with the first update.
+    As in algorithm 1 and the authors' code, this includes BatchNorm's gains, which drop from 1 to `clip_value` at the
+    first update.
     """
 
     def __init__(self, clip_value: float = 0.01) -> None:
-        """Store the bound.
+        """Check and store the bound.
 
         Args:
-            clip_value: Largest absolute value of a parameter.
+            clip_value: Largest absolute value of a parameter, above 0.
         """
         check_above_zero("clip_value", clip_value)
         self.clip_value = clip_value
 
     def check(self, discriminator: nn.Module) -> None:
-        """Refuse weights that are computed from the parameters, as spectral normalization does: they stay unclipped."""
+        """Refuse weights computed from the parameters, as by spectral normalization: clipping would not bound them."""
         for name, layer in discriminator.named_modules():
             if is_parametrized(layer):
                 raise UserError(
@@ -59,26 +59,25 @@ class WeightClipping(Regularizer):
 class GradientPenalty(Regularizer):
     """WGAN-GP (Gulrajani et al. 2017, algorithm 1): weight * E (||grad f(x)|| - 1)^2 between real and fake images.
 
-    Two-sided: a slope below 1 costs as much as one above.
+    The penalty is two-sided: a slope below 1 costs as much as one above.
     """
 
     def __init__(self, weight: float = 10.0) -> None:
-        """Store the weight.
+        """Check and store the weight.
 
         Args:
-            weight: The paper's lambda.
+            weight: The paper's lambda, above 0.
         """
         check_above_zero("weight", weight)
         self.weight = weight
 
     def check(self, discriminator: nn.Module) -> None:
-        """Refuse BatchNorm."""
         refuse_batch_norm(self, discriminator)
 
     def penalty(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         """The penalty at one random point on the line between each real image and its fake one."""
         share = draw_own_rows(lambda rows: torch.rand(rows, 1, 1, 1, dtype=real.dtype, device=real.device), len(real))
-        between = torch.lerp(fake.to(real.dtype), real, share)  # one share for all of an image
+        between = torch.lerp(fake.to(real.dtype), real, share)  # one share for all pixels of an image
         slopes: Tensor = torch.linalg.vector_norm(input_gradients(discriminator, between), dim=1)  # (batch,)
         return self.weight * (slopes - 1).square().mean()
 
@@ -87,44 +86,43 @@ class R1(Regularizer):
     """Gradient penalty on real images only (Mescheder et al. 2018, eq. 9): weight / 2 * E ||grad D(x)||^2."""
 
     def __init__(self, weight: float = 10.0) -> None:
-        """Store the weight.
+        """Check and store the weight.
 
         Args:
-            weight: The paper's gamma.
+            weight: The paper's gamma, above 0.
         """
         check_above_zero("weight", weight)
         self.weight = weight
 
     def check(self, discriminator: nn.Module) -> None:
-        """Refuse BatchNorm."""
         refuse_batch_norm(self, discriminator)
 
     def penalty(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """The penalty at the real images; `fake` is not used."""
+        """The penalty at the real images; `fake` is ignored."""
         return 0.5 * self.weight * input_gradients(discriminator, real).square().sum(dim=1).mean()
 
 
 def input_gradients(discriminator: nn.Module, images: Tensor) -> Tensor:
-    """Gradient of each image's logit by its own pixels: (batch, channels * height * width), float32, differentiable."""
+    """Gradient of each image's logit with respect to its pixels: (batch, pixels) in float32, differentiable."""
     images = images.detach().requires_grad_()
     device = images.device.type
-    # The gradient scaler scales the loss, but not this gradient inside it, which would underflow in float16.
+    # The gradient scaler scales the loss but not this inner gradient, which would underflow in float16.
     autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) != torch.float16
-    # A compiled discriminator runs as it was written: torch.compile cannot differentiate a gradient once more.
+    # A compiled discriminator runs eagerly here: torch.compile does not support second derivatives.
     with torch.compiler.set_stance("force_eager"), torch.autocast(device, enabled=autocast):
         logits = discriminator(images)
-        # No logit depends on another image, so each row of the sum's gradient is one image's own.
+        # No logit depends on another image, so each row of this gradient belongs to one image alone.
         (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return gradients.float().flatten(start_dim=1)  # the norm is taken over all of an image, not per channel
+    return gradients.float().flatten(start_dim=1)  # the norm is over the whole image, not per channel
 
 
 def refuse_batch_norm(regularizer: Regularizer, discriminator: nn.Module) -> None:
-    """Raise ValueError if the discriminator has a BatchNorm layer."""
+    """Raise UserError if the discriminator has a BatchNorm layer."""
     for name, layer in discriminator.named_modules():
         if isinstance(layer, BATCH_NORMS):
             raise UserError(
                 f"{type(regularizer).__name__} cannot be used with BatchNorm in the discriminator ({name}), which "
-                "couples the images of a batch, so that the gradient is not one image's own: "
+                "couples the images of a batch, so that gradients do not belong to single images: "
                 "use normalization none, layer or instance"
             )
 
@@ -136,7 +134,7 @@ KERNEL_LAYERS = (
 
 
 def kernels(network: nn.Module) -> list[Tensor]:
-    """The weights of all linear and convolutional layers; biases and normalizations are none."""
+    """The weights of all linear and convolutional layers, without biases and normalization layers."""
     return [layer.weight for layer in network.modules() if isinstance(layer, KERNEL_LAYERS)]
 
 

@@ -1,1 +1,1 @@
-"""What model families share."""
+"""Parts that the model families share."""

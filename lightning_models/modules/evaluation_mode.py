@@ -1,4 +1,4 @@
-"""Networks in evaluation mode for a while."""
+"""Evaluation mode for a limited time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """`network` in evaluation mode inside; afterwards as it was."""
+    """Put `network` into evaluation mode inside; afterwards it is in the mode it was in before."""
     was_training = network.training
     network.eval()
     try:

@@ -1,4 +1,4 @@
-"""What every model that makes images offers: the same `sample` and `interpolate` for a GAN and a VAE."""
+"""The interface of all models that generate images: GAN and VAE sample and interpolate alike."""
 
 from abc import ABC, abstractmethod
 
@@ -16,9 +16,9 @@ class ImageGenerator(ABC):
 
     @abstractmethod
     def draw_latent(self, count: int, generator: torch.Generator) -> Tensor:
-        """Latent vectors (count, latent_dim) from the model's prior, drawn on the CPU.
+        """Latent vectors (count, latent_dim) from the model's prior.
 
-        So a seed means the same pictures on every device.
+        Drawn on the CPU, so that a seed gives the same images on every device.
         """
 
     @abstractmethod
@@ -26,10 +26,10 @@ class ImageGenerator(ABC):
         """Images (batch, channels, height, width) in [0, 1] of `latent` (batch, latent_dim); no gradients."""
 
     def sample(self, count: int, seed: int) -> Tensor:
-        """`count` images in [0, 1], on the CPU; the same ones for the same seed."""
+        """`count` images in [0, 1], on the CPU; equal seeds give equal images."""
         return self.decode(self.draw_latent(count, torch.Generator().manual_seed(seed)))
 
     def interpolation(self, steps: int, seed: int, mode: InterpolationMode = "spherical") -> Tensor:
-        """`steps` images in [0, 1] on the way between two latent vectors; the end points are exactly theirs."""
+        """`steps` images in [0, 1] along a path between two latent vectors, the first and last exactly theirs."""
         start, end = self.draw_latent(2, torch.Generator().manual_seed(seed))
         return self.decode(interpolate(start, end, steps, mode))

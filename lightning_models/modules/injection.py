@@ -1,8 +1,8 @@
-"""Objects that a module is given (networks, objectives, optimizers), as plain values and back.
+"""Injected objects (networks, objectives, optimizers): built from plain descriptions, and described by plain values.
 
 On the command line jsonargparse checks and builds them. In Python a caller may pass a class, a `functools.partial` of
-one, an object, or the same `{"class_path": ..., "init_args": ...}` that a config file holds. The last form is also what
-a checkpoint keeps: plain values, so that `torch.load(weights_only=True)` opens it.
+one, an object, or the same `{"class_path": ..., "init_args": ...}` as in a config file. Checkpoints store that last
+form, which `torch.load(weights_only=True)` opens.
 """
 
 import functools
@@ -20,19 +20,19 @@ PLAIN_TYPES = (bool, int, float, str, type(None))
 
 
 def default(class_path: str, **init_args: Any) -> Any:
-    """A default value for an injected object.
+    """The default of an injected object, as a description.
 
-    A dict and not an object: jsonargparse can neither write a callable with tuple arguments into a config nor change
-    one argument of it (`--model.optimizer_g.lr 1e-3` keeps the other defaults of a dict).
+    Not an object: jsonargparse can neither write a callable with tuple arguments to a config nor change one of its
+    arguments, while `--model.optimizer_g.lr 1e-3` keeps the other arguments of a description.
     """
     return {"class_path": class_path, "init_args": init_args}
 
 
 def build(given: Any, expected: type[T], *args: Any) -> T:
-    """The object that `given` describes: `given(*args)`, or the class of a class_path dict with its init_args.
+    """The object that `given` describes: `given(*args)`, or the class of a class_path dict with `args` and init_args.
 
     Raises:
-        ValueError: if the result is no `expected`, for instance because a checkpoint names some other class.
+        UserError: if it is not an `expected`, for instance because a checkpoint names another class.
     """
     if isinstance(given, dict):
         module_name, _, class_name = current_path(given["class_path"]).rpartition(".")
@@ -47,13 +47,13 @@ def build(given: Any, expected: type[T], *args: Any) -> T:
 
 
 def describe(given: Any) -> Any:
-    """`given` as plain values: what `build` turns into an equal object again.
+    """A description of `given` in plain values, from which `build` makes an equal object.
 
-    Objects are described by their constructor's arguments, which they must keep under the same names. What a module has
-    learned is not described: it is in the checkpoint's weights.
+    An object is described by the arguments of its constructor, which it must store under the same names. Learned
+    weights are not described; a checkpoint stores them separately.
 
     Raises:
-        ValueError: for what cannot be described, such as a lambda.
+        UserError: for an object that cannot be described, such as a lambda.
     """
     if isinstance(given, PLAIN_TYPES):
         return given
@@ -70,7 +70,7 @@ def describe(given: Any) -> Any:
     names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if not is_object or not all(hasattr(given, name) for name in names):
         raise UserError(
-            f"{given!r} cannot be kept in a checkpoint: give a class, functools.partial(Class, option=value), "
+            f"{given!r} cannot be stored in a checkpoint: use a class, functools.partial(Class, option=value), "
             'or {"class_path": ..., "init_args": {...}}'
         )
     arguments = {name: describe(getattr(given, name)) for name in names}
@@ -78,7 +78,7 @@ def describe(given: Any) -> Any:
 
 
 def parameter_names(owner: type) -> list[str]:
-    """The constructor's options; where it takes `**kwargs`, also those of the class that it hands them to."""
+    """The options of the constructor; where it takes `**kwargs`, also those of the base class that receives them."""
     names: list[str] = []
     for base in owner.__mro__:
         if "__init__" not in vars(base):

@@ -1,4 +1,4 @@
-"""Latent vectors: drawn for a batch, and the paths between two of them."""
+"""Latent vectors: sampling, and paths between two of them; noise that differs between processes."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -12,7 +12,7 @@ from lightning_models.modules.checks import check_choice
 LatentDistribution = Literal["normal", "uniform", "normal_over_max"]
 InterpolationMode = Literal["linear", "spherical"]
 
-BATCH_OF_A_MAXIMUM = 128  # vectors that "normal_over_max" divides by one maximum outside of training: report 1's batch
+BATCH_OF_A_MAXIMUM = 128  # vectors that share a maximum in "normal_over_max" outside of training: report 1's batch size
 
 
 def sample_latent(
@@ -27,14 +27,17 @@ def sample_latent(
     """Draw latent vectors (count, latent_dim) on `device`; each process of a distributed run gets its own.
 
     Args:
-        count: Vectors for this process.
+        count: Number of vectors for this process.
         latent_dim: Length of a vector.
         distribution: "normal": N(0, 1). "uniform": U(-1, 1). "normal_over_max": N(0, 1) divided by the largest
             value of the batch, as in report 1; its standard deviation is about 0.25 and varies with the batch.
         device: Where the vectors are needed.
-        generator: Draws on its own device in place of the global state of `device`.
-        rank: This process, by default torch.distributed's.
-        world_size: Number of processes, by default torch.distributed's. With 1, all draw the same vectors.
+        generator: Source of the random numbers, on its own device; by default the global generator of `device`.
+        rank: Number of this process, by default torch.distributed's.
+        world_size: Number of processes, by default torch.distributed's. With 1, all processes draw the same vectors.
+
+    Raises:
+        UserError: For an unknown distribution.
     """
 
     def draw(rows: int) -> Tensor:
@@ -52,10 +55,10 @@ def sample_latent(
 def sample_latent_of_any_number(
     count: int, latent_dim: int, distribution: LatentDistribution, generator: torch.Generator
 ) -> Tensor:
-    """Latent vectors (count, latent_dim) of the scale of training however many they are; all processes draw the same.
+    """Latent vectors (count, latent_dim) with the scale of training, whatever `count` is; equal in all processes.
 
-    The scale of "normal_over_max" depends on the vectors that share a maximum: 0.37 for two of 100 variables, 0.26 for
-    128. It is drawn in batches of BATCH_OF_A_MAXIMUM, of which the first `count` vectors are returned.
+    The scale of "normal_over_max" depends on how many vectors share a maximum: with 100 variables it is 0.37 for two
+    vectors and 0.26 for 128. They are drawn in batches of BATCH_OF_A_MAXIMUM; the first `count` are returned.
     """
     size = BATCH_OF_A_MAXIMUM if distribution == "normal_over_max" else count
     batches = [
@@ -68,11 +71,11 @@ def sample_latent_of_any_number(
 def draw_own_rows(
     draw: Callable[[int], Tensor], count: int, rank: int | None = None, world_size: int | None = None
 ) -> Tensor:
-    """Of what `draw(rows)` returns for the whole batch of all processes, the `count` rows of this one.
+    """This process's `count` rows of `draw(rows)`, which is called for the global batch of all processes.
 
-    All processes start from the same seed, so that each would draw the *same* noise. Therefore each draws for all
-    and keeps rows rank, rank + world_size, ...: different noise everywhere, and together what one process draws for
-    the same global batch.
+    All processes start from the same seed, so each would draw the *same* noise. Therefore each draws the noise of the
+    global batch and takes the rows rank, rank + world_size, ...: different noise in every process, and together what a
+    single process draws for the same global batch.
     """
     if world_size is None:
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -83,9 +86,11 @@ def draw_own_rows(
 
 
 def own_noise_like(images: Tensor) -> Tensor:
-    """N(0, 1) in shape (batch, channels, height, width), type and order in memory of `images`; see `draw_own_rows`."""
+    """N(0, 1) with the shape, dtype and memory format of `images`, different in each process; see `draw_own_rows`."""
     is_channels_last = images.is_contiguous(memory_format=torch.channels_last)
-    order = torch.channels_last if is_channels_last else torch.contiguous_format  # in which the numbers are drawn
+    order = (
+        torch.channels_last if is_channels_last else torch.contiguous_format
+    )  # decides which pixel gets which number
 
     def draw(rows: int) -> Tensor:
         shape = (rows, *images.shape[1:])
@@ -95,14 +100,14 @@ def own_noise_like(images: Tensor) -> Tensor:
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int, mode: InterpolationMode) -> Tensor:
-    """Latent vectors (steps, latent_dim) on a path from `start` to `end`, both (latent_dim,) and exactly on it.
+    """Latent vectors (steps, latent_dim) on a path from `start` to `end`, (latent_dim,) each, both included exactly.
 
-    "linear" is a straight line, whose middle is shorter than Gaussian noise ever is. "spherical" (White 2016) turns
-    from one direction to the other in equal angles, while the length goes from one to the other in equal steps. It is
-    the straight line too where no plane to turn in is defined: if one vector is 0, or both lie on one line through 0.
+    "linear" is a straight line; the vectors in its middle are shorter than Gaussian noise ever is. "spherical" (White
+    2016) rotates from one direction to the other in equal angles while the length changes in equal steps. Where no
+    plane of rotation is defined (one vector is 0, or both lie on one line through 0) it is the straight line, too.
 
     Raises:
-        ValueError: If `steps` is below 2 or the mode is unknown.
+        UserError: If `steps` is below 2 or the mode is unknown.
     """
     check_choice("interpolation mode", mode, InterpolationMode)
     if steps < 2:
@@ -111,10 +116,10 @@ def interpolate(start: Tensor, end: Tensor, steps: int, mode: InterpolationMode)
 
     path = torch.lerp(start, end, shares)
     if mode == "spherical":
-        first, last = start / start.norm(), end / end.norm()  # NaN if one vector is 0
+        first, last = start / start.norm(), end / end.norm()  # NaN if one vector is 0, and then so is the angle
         angle = 2 * torch.atan2((first - last).norm(), (first + last).norm())  # Kahan: exact where acos is not
         if angle.sin() > 1e-3:
             directions = ((1 - shares) * angle).sin() * first + (shares * angle).sin() * last
             path = directions / angle.sin() * torch.lerp(start.norm(), end.norm(), shares)
-    path[0], path[-1] = start, end  # not only up to rounding
+    path[0], path[-1] = start, end  # exact, not only up to rounding
     return path

@@ -1,4 +1,4 @@
-"""Optimizers from their descriptions, fused where PyTorch can."""
+"""Optimizers from their descriptions, in their fused implementation where there is one."""
 
 import inspect
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ from lightning_models.modules.injection import build
 def build_optimizer(given: Any, parameters: Iterable[torch.nn.Parameter]) -> Optimizer:
     """The optimizer that `given` describes (see `injection`), over `parameters`.
 
-    The fused implementation is taken where the optimizer offers one and the config does not choose: the same update in
-    one kernel, 1.2 to 1.7 times the steps a second of a small network.
+    It is fused where the optimizer supports that and the config sets neither `fused` nor `foreach`: the same update in
+    one kernel, which makes the training of a small network 1.2 to 1.7 times as fast.
     """
     parameters = list(parameters)
     optimizer = build(given, Optimizer, parameters)

@@ -1,4 +1,4 @@
-"""Checkpoints that can be opened safely and alone: plain values and tensors, and the name of the class."""
+"""Self-contained checkpoints that can be opened safely: plain values, tensors, and the name of the model's class."""
 
 import inspect
 import os
@@ -16,10 +16,10 @@ M = TypeVar("M", bound=LightningModule)
 
 
 class PlainCheckpoint(LightningModule):
-    """A module whose checkpoints `torch.load(weights_only=True)` opens, however the module was made."""
+    """A module whose checkpoints `torch.load(weights_only=True)` opens, also where it was built in Python."""
 
     def keep_hyperparameters(self) -> None:
-        """Like `save_hyperparameters`, called in `__init__`; injected objects are kept as plain descriptions.
+        """Store the arguments of `__init__`, which calls this; injected objects are stored as plain descriptions.
 
         Raises:
             UserError: for an injected object that cannot be described, such as a lambda.
@@ -27,12 +27,11 @@ class PlainCheckpoint(LightningModule):
         frame = inspect.currentframe()
         assert frame is not None
         with warnings.catch_warnings():
-            # A module among them, such as a likelihood, is described below; its weights are not kept twice.
+            # A module among them, such as a likelihood, is described below; its weights are stored once, elsewhere.
             warnings.filterwarnings("ignore", message="Attribute .* is an instance of `nn.Module`")
             self.save_hyperparameters(frame=frame.f_back)
-        # From the command line they are plain already, with two keys for a loader that builds the module through a
-        # parser. Without them `load_from_checkpoint` calls the class, which builds what is described.
-        # The command line also leaves what is linked to other models, such as names of classes.
+        # The command line adds two keys for a loader that builds the module through a parser, and values linked to
+        # other models, such as class names. Without them `load_from_checkpoint` calls the class itself.
         known = parameter_names(type(self))
         given = {name: value for name, value in self.hparams.items() if name in known}
         self.hparams.clear()
@@ -40,7 +39,7 @@ class PlainCheckpoint(LightningModule):
 
     @classmethod
     def load_from_checkpoint(cls: type[M], checkpoint_path: Any, *args: Any, **kwargs: Any) -> M:
-        """Like Lightning's, for checkpoints of earlier versions too, whose options had other names."""
+        """Like Lightning's, also for checkpoints of earlier versions, whose options have other names."""
         if isinstance(checkpoint_path, (str, os.PathLike)) and os.path.isfile(checkpoint_path):
             kept = torch.load(checkpoint_path, map_location="cpu", weights_only=True, mmap=True)
             if (current := current_checkpoint(kept)) is not kept:
@@ -53,6 +52,6 @@ class PlainCheckpoint(LightningModule):
         checkpoint.update(current_checkpoint(checkpoint))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Name the class, so that a checkpoint alone is enough to sample from it; keep the sums of all processes."""
+        """Store the name of the class, so that the checkpoint alone can be opened, and metrics over all processes."""
         checkpoint["model_class"] = f"{type(self).__module__}.{type(self).__qualname__}"
         keep_sums_of_all_processes(self, checkpoint["state_dict"])

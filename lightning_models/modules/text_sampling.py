@@ -1,4 +1,4 @@
-"""From logits to the distribution that the next character is drawn from."""
+"""The distribution that the next character is sampled from."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ from lab.errors import UserError
 
 
 def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -> None:
-    """Raise a ValueError that names what is out of its range."""
+    """Raise UserError for an option out of its range."""
     if not 0 < temperature < float("inf"):
         raise UserError(f"the temperature is {temperature}: expected a number above 0, such as 0.8")
     if top_k is not None and top_k < 1:
-        raise UserError(f"top-k is {top_k}: expected a whole number from 1 up (1: always the likeliest character)")
+        raise UserError(f"top-k is {top_k}: expected a whole number from 1 up (1: always the most probable character)")
     if top_p is not None and not 0 < top_p <= 1:
         raise UserError(f"top-p is {top_p}: expected a probability above 0 and up to 1 (1: all characters)")
 
@@ -27,20 +27,20 @@ def sampling_distribution(
 
     Args:
         logits: Of the next character.
-        temperature: Logits are divided by it: below 1 the likely gets likelier.
-        top_k: Only so many of the likeliest characters can be drawn.
-        top_p: Only the likeliest characters can be drawn whose probabilities, after the temperature, first sum up to
-            this (nucleus sampling, Holtzman et al. 2020); at least one.
+        temperature: Divisor of the logits: below 1, probable characters become more probable.
+        top_k: Sample from this number of most probable characters only.
+        top_p: Sample from the smallest set of most probable characters only whose probabilities, after the temperature,
+            reach this sum (nucleus sampling, Holtzman et al. 2020); at least one character.
 
     Raises:
-        ValueError: for a value out of its range.
+        UserError: For an option out of its range.
     """
     check_sampling(temperature, top_k, top_p)
     logits = logits.float() / temperature
     if top_k is not None and top_k < logits.shape[-1]:
-        # by rank and not by value: of equally likely characters no more than k are left
-        left_out = logits.argsort(dim=-1, descending=True, stable=True)[..., top_k:]
-        logits = logits.scatter(-1, left_out, float("-inf"))
+        # by rank, not by value, so that ties leave no more than k characters
+        dropped = logits.argsort(dim=-1, descending=True, stable=True)[..., top_k:]
+        logits = logits.scatter(-1, dropped, float("-inf"))
     probabilities = logits.softmax(dim=-1)
     if top_p is not None and top_p < 1:
         ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
@@ -51,15 +51,16 @@ def sampling_distribution(
 
 
 def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """An index (1,) from `probabilities` (characters,)."""
+    """Draw an index (1,) from `probabilities` (characters,)."""
     return torch.multinomial(probabilities, 1, generator=generator)
 
 
 @contextmanager
 def quick_single_steps() -> Iterator[None]:
-    """PyTorch's plain kernels on the CPU inside: oneDNN packs an LSTM's weights anew at every call.
+    """Turn oneDNN off inside, because it repacks the weights of an LSTM at every call.
 
-    One character at a time, that makes sampling 2.5 times as slow with one layer of 150, 4 times with two of 384.
+    With one character per call, this makes sampling on the CPU 2.5 times as slow for one layer of 150 units and 4 times
+    for two of 384.
     """
     backend: Any = torch.backends.mkldnn
     was_enabled = backend.enabled

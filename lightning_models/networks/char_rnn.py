@@ -1,4 +1,4 @@
-"""A recurrent network over characters."""
+"""A recurrent network that predicts the next character."""
 
 from torch import Tensor, nn
 
@@ -63,7 +63,7 @@ class CharRNN(CharNetwork):
         )
         self.head = nn.Linear(hidden_dim, vocab_size)
         if tie_weights:
-            nn.init.normal_(self.embedding.weight, std=hidden_dim**-0.5)  # logits of order 1
+            nn.init.normal_(self.embedding.weight, std=hidden_dim**-0.5)  # so that logits are of order 1
             self.head.weight = self.embedding.weight
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:

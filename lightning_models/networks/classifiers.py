@@ -1,4 +1,4 @@
-"""Networks that tell images apart: report 5's dense and convolutional classifiers, of any depth and image size."""
+"""Image classifiers: report 5's dense and convolutional networks, for any depth and image size."""
 
 import math
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from lab.errors import UserError
-from lightning_models.modules.checks import check_at_least_one, check_choice
+from lightning_models.modules.checks import check_at_least_one, check_choice, check_share
 from lightning_models.networks.conv import check_channels
 from lightning_models.networks.interfaces import Classifier, ImageShape
 from lightning_models.networks.layers import (
@@ -22,7 +22,7 @@ Pooling = Literal["flatten", "average"]
 
 
 class MLPClassifier(Classifier):
-    """All pixels -> hidden layers -> logits; without hidden layers it is logistic regression (report 5, part 1)."""
+    """Pixels -> hidden layers -> logits; without hidden layers it is logistic regression (report 5, part 1)."""
 
     def __init__(
         self,
@@ -33,18 +33,18 @@ class MLPClassifier(Classifier):
         dropout: float = 0.0,
         initialization: Initialization = "glorot",
     ) -> None:
-        """Build the network; with its defaults it has 178,110 parameters for 28 x 28 pixels and ten classes.
+        """Build the network; by default it has 178,110 parameters for 28 x 28 pixels and ten classes.
 
         Args:
             image_shape: Channels, height and width of an image.
             num_classes: Number of classes.
-            hidden_dims: Units of each hidden layer, first to last; none for a linear model.
+            hidden_dims: Units of each hidden layer, first to last; empty for a linear model.
             activation: Nonlinearity of the hidden layers.
-            dropout: Share of each hidden layer's values that is dropped, from 0 to below 1.
+            dropout: Probability with which a hidden unit is zeroed in training, from 0 to below 1.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), Glorot uniform as in Keras, or He normal.
 
         Raises:
-            ValueError: for a layer of no units, or an option out of its range.
+            UserError: For a layer without units, or an option out of its range.
         """
         check_widths("hidden_dims", hidden_dims)
         num_pixels = math.prod(image_shape)
@@ -53,13 +53,12 @@ class MLPClassifier(Classifier):
         initialize(self, initialization)
 
     def features(self, images: Tensor) -> Tensor:
-        """See Classifier."""
         features: Tensor = self.layers(images)
         return features
 
 
 class CNNClassifier(Classifier):
-    """Stages of convolutions, each ending in a 2 x 2 maximum, then hidden layers and logits (report 5, part 1)."""
+    """Stages of convolutions with 2 x 2 max pooling, then hidden layers and logits (report 5, part 1)."""
 
     def __init__(
         self,
@@ -75,23 +74,23 @@ class CNNClassifier(Classifier):
         dropout: float = 0.0,
         initialization: Initialization = "glorot",
     ) -> None:
-        """Build the network; with its defaults it has 7,240 parameters for 28 x 28 pixels and ten classes.
+        """Build the network; by default it has 7,240 parameters for 28 x 28 pixels and ten classes.
 
         Args:
             image_shape: Channels, height and width of an image; each stage halves them, rounding down.
             num_classes: Number of classes.
             channels: Channels of each stage.
-            kernel_sizes: Kernel of each stage's convolutions, odd; the last one is for all further stages.
-            convolutions: Convolutions in a stage.
-            hidden_dims: Units of the dense hidden layers behind the stages.
-            activation: Nonlinearity behind each convolution and each hidden layer.
-            normalization: What follows each convolution (layer: GroupNorm with one group).
-            pooling: What the dense layers see of the last map: all of it, or the mean of each channel.
-            dropout: Share of values dropped before each dense layer, from 0 to below 1.
+            kernel_sizes: Kernel size of each stage's convolutions, odd; the last one is repeated for further stages.
+            convolutions: Number of convolutions in a stage.
+            hidden_dims: Units of each dense hidden layer after the stages.
+            activation: Nonlinearity after each convolution and each hidden layer.
+            normalization: Normalization after each convolution (layer: GroupNorm with one group).
+            pooling: Input of the dense layers: the whole last map (flatten), or the mean of each channel (average).
+            dropout: Probability with which a value is zeroed in training before each dense layer, from 0 to below 1.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), Glorot uniform as in Keras, or He normal.
 
         Raises:
-            ValueError: for a layer of no units, an image too small for the stages, or an option out of its range.
+            UserError: For a layer without units, an image too small for the stages, or an option out of its range.
         """
         check_channels(channels)
         check_widths("hidden_dims", hidden_dims)
@@ -110,7 +109,7 @@ class CNNClassifier(Classifier):
         layers: list[nn.Module] = []
         for outputs, kernel_size in zip(channels, kernels, strict=True):
             for _ in range(convolutions):
-                # A normalization that follows has a bias of its own.
+                # A normalization layer has a bias of its own.
                 bias = normalization == "none"
                 layers.append(nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=bias))
                 layers.append(normalization_layer(normalization, outputs, (height, width)))
@@ -131,15 +130,13 @@ class CNNClassifier(Classifier):
         initialize(self, initialization)
 
     def features(self, images: Tensor) -> Tensor:
-        """See Classifier."""
         features: Tensor = self.layers(images)
         return features
 
 
 def dense_layers(inputs: int, widths: tuple[int, ...], activation: Activation, dropout: float) -> list[nn.Module]:
     """Hidden layers, each with its activation and dropout."""
-    if not 0 <= dropout < 1:
-        raise UserError(f"dropout is {dropout}: use a share from 0 (none) to below 1")
+    check_share("dropout", dropout)
     layers: list[nn.Module] = []
     for units in widths:
         layers += [nn.Linear(inputs, units), named_activation(activation)]
@@ -150,10 +147,10 @@ def dense_layers(inputs: int, widths: tuple[int, ...], activation: Activation, d
 
 
 def check_widths(option: str, widths: tuple[int, ...]) -> None:
-    """Raise ValueError for a layer without units: its network ignores the image and still trains to a constant."""
+    """Raise UserError for a layer without units: such a network would train without an error, to a constant."""
     for layer, units in enumerate(widths, start=1):
         if units < 1:
             raise UserError(
-                f"{option} is {list(widths)}: hidden layer {layer} has {units} units, so nothing of the image would "
-                "reach the output; give it at least 1, or leave the layer out"
+                f"{option} is {list(widths)}: hidden layer {layer} has {units} units, so the output would not "
+                "depend on the image; use at least 1, or leave the layer out"
             )

@@ -1,10 +1,10 @@
-"""Convolutional pair with a linear layer at its latent end: the Keras networks of reports 2, 4 and 5.
+"""Convolutional networks with a linear layer at the latent end: the Keras networks of reports 2, 4 and 5.
 
-Hidden layers are stages of stride 2, which halve the map in D and double it in G, plus as many 3 x 3 convolutions
-of stride 1 as `hidden_layers` asks for beyond the stages, at the smallest map, where they are cheap. So report 4's
-sweep over 3 to 6 hidden layers is one option: from three stages at 32 x 32 (32 => 16 => 8 => 4), and from two at
-28 x 28 (28 => 14 => 7, which does not halve again), where three hidden layers are two stages and one convolution of
-stride 1.
+The hidden layers are stages of stride 2, which halve the map in D and double it in G, and 3 x 3 convolutions of stride
+1 for whatever `hidden_layers` asks for beyond the stages; these are on the smallest map, where they are cheap. Report
+4's sweep over 3 to 6 hidden layers is thus a single option. It starts from three stages at 32 x 32 (32 => 16 => 8 => 4)
+and from two at 28 x 28 (28 => 14 => 7, which cannot be halved), where three hidden layers are two stages and one
+convolution of stride 1.
 """
 
 import math
@@ -54,18 +54,18 @@ class ConvGenerator(Generator):
 
         Args:
             latent_dim: Length of a latent vector.
-            image_shape: Channels, height and width of an image; the sizes must halve once for each stage.
+            image_shape: Channels, height and width of an image; the sizes must be divisible by 2 once per stage.
             channels: Channels of the base map, then of the map after each stage.
-            hidden_layers: Convolutions between base map and output; null: the stages alone. Those beyond the
+            hidden_layers: Number of convolutions between base map and output; null: the stages alone. Those beyond the
                 stages are 3 x 3 with stride 1, on the base map.
-            upsampling: How a stage doubles the map: transposed convolution of stride 2, or nearest neighbour
-                followed by a convolution.
-            kernel_size: Kernel of a stage; odd for nearest.
-            output_kernel_size: Kernel of the last convolution; odd.
+            upsampling: How a stage doubles the map: a transposed convolution of stride 2, or nearest-neighbour
+                upsampling and a convolution.
+            kernel_size: Kernel size of a stage; odd for nearest.
+            output_kernel_size: Kernel size of the last convolution; odd.
             leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
-            normalization: What follows each hidden convolution (layer: GroupNorm with one group).
-            batch_norm_momentum: Share of the new batch in the running statistics (Keras: 1 - momentum).
-            batch_norm_eps: What BatchNorm adds to the variance (Keras: 1e-3).
+            normalization: Normalization after each hidden convolution (layer: GroupNorm with one group).
+            batch_norm_momentum: Weight of the new batch in the running statistics (Keras: 1 - momentum).
+            batch_norm_eps: Constant that BatchNorm adds to the variance (Keras: 1e-3).
             output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1], none for logits.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
         """
@@ -91,7 +91,7 @@ class ConvGenerator(Generator):
             height, width = 2 * height, 2 * width
             if upsampling == "nearest":
                 layers += hidden(UpsampleConv2d(inputs, outputs, kernel_size))
-            else:  # an odd kernel needs one row more at the end to double the map exactly
+            else:  # an odd kernel needs one more row at the end to double the map exactly
                 odd = kernel_size % 2
                 layers += hidden(nn.ConvTranspose2d(inputs, outputs, kernel_size, 2, padding, output_padding=odd))
         padding = (output_kernel_size - 1) // 2
@@ -127,15 +127,15 @@ class ConvDiscriminator(Discriminator):
 
         Args:
             image_shape: Channels, height and width of an image; odd sizes are rounded up when halved, as in Keras.
-            out_features: Numbers returned for each image.
+            out_features: Number of outputs per image.
             channels: Channels of the map after each stage.
-            hidden_layers: Convolutions before the linear layer; null: the stages alone. Those beyond the
+            hidden_layers: Number of convolutions before the linear layer; null: the stages alone. Those beyond the
                 stages are 3 x 3 with stride 1, on the last map.
-            kernel_size: Kernel of a stage; odd.
+            kernel_size: Kernel size of a stage; odd.
             leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
-            normalization: What follows each convolution, the first as well (layer: GroupNorm with one group).
-            dropout: Share of values dropped after each convolution's activation.
-            flatten_dropout: Share of values dropped before the linear layer.
+            normalization: Normalization after each convolution, including the first (layer: GroupNorm with one group).
+            dropout: Probability with which a value is zeroed in training after each convolution's activation.
+            flatten_dropout: Probability with which a value is zeroed in training before the linear layer.
             spectral_norm: Divide each layer's weight by its largest singular value.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
         """
@@ -169,10 +169,10 @@ class ConvDiscriminator(Discriminator):
 
 
 def divide_size(image_shape: ImageShape, stages: int) -> tuple[int, int]:
-    """Height and width of the map that `stages` doublings turn into the image.
+    """Height and width of the map from which `stages` doublings lead to the image size.
 
     Raises:
-        ValueError: If that is no whole number.
+        UserError: If these are not whole numbers.
     """
     _, height, width = image_shape
     factor = 2**stages
@@ -180,13 +180,13 @@ def divide_size(image_shape: ImageShape, stages: int) -> tuple[int, int]:
         size = height if height == width else f"{height} x {width}"
         raise UserError(
             f"image size {size} cannot be halved {stages} times: use a multiple of {factor}, or fewer stages "
-            f"(channels has {stages + 1} entries, the base map's and one a stage)"
+            f"(channels has {stages + 1} entries: the base map's and one per stage)"
         )
     return height // factor, width // factor
 
 
 def count_extra_layers(hidden_layers: int | None, stages: int) -> int:
-    """How many of the hidden layers are not stages."""
+    """Number of hidden layers beyond the stages."""
     if hidden_layers is None:
         return 0
     if hidden_layers < stages:
@@ -198,7 +198,7 @@ def count_extra_layers(hidden_layers: int | None, stages: int) -> int:
 
 
 def check_channels(channels: tuple[int, ...]) -> None:
-    """Raise ValueError if no channels are given, or one is below 1."""
+    """Raise UserError if there are no channels, or a number of channels below 1."""
     if not channels:
         raise UserError("channels is empty: give the number of channels of at least one map")
     check_at_least_one("channels", channels)

@@ -1,4 +1,4 @@
-"""DCGAN's convolutional pair (Radford et al. 2016), for every image size that halves."""
+"""DCGAN's convolutional networks (Radford et al. 2016), for all image sizes that can be halved."""
 
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ from lightning_models.networks.layers import (
 
 
 class DCGANGenerator(Generator):
-    """Latent vector -> base map -> image, by transposed convolutions only (report 1: 64 x 64 faces)."""
+    """Latent vector -> base map -> image, with transposed convolutions only (report 1: 64 x 64 faces)."""
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class DCGANGenerator(Generator):
             latent_dim: Length of a latent vector.
             image_shape: Channels, height and width of an image.
             width: Channels of the last hidden map; each map before it has twice as many.
-            max_width: No map has more channels than this.
-            stages: How often the map is halved or doubled; null: as often as leaves at least 4 rows and columns.
-            normalization: What follows each hidden convolution (layer: GroupNorm with one group).
+            max_width: Upper limit of the number of channels.
+            stages: Number of times the map is doubled; null: as many as start from at least 4 rows and columns.
+            normalization: Normalization after each hidden convolution (layer: GroupNorm with one group).
             output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1], none for logits.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
         """
@@ -71,7 +71,7 @@ class DCGANGenerator(Generator):
 
 
 class DCGANDiscriminator(Discriminator):
-    """Image -> base map -> logit by strided convolutions only; its first layer is never normalized (report 1)."""
+    """Image -> base map -> logit, with strided convolutions only; the first layer is never normalized (report 1)."""
 
     def __init__(
         self,
@@ -89,12 +89,12 @@ class DCGANDiscriminator(Discriminator):
 
         Args:
             image_shape: Channels, height and width of an image.
-            out_features: Numbers returned for each image.
+            out_features: Number of outputs per image.
             width: Channels of the first hidden map; each map after it has twice as many.
-            max_width: No map has more channels than this.
-            stages: How often the map is halved or doubled; null: as often as leaves at least 4 rows and columns.
+            max_width: Upper limit of the number of channels.
+            stages: Number of times the map is halved; null: as many as leave at least 4 rows and columns.
             leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
-            normalization: What follows each hidden convolution but the first (layer: GroupNorm with one group).
+            normalization: Normalization after each hidden convolution but the first (layer: GroupNorm with one group).
             spectral_norm: Divide each convolution's weight by its largest singular value.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
         """
@@ -106,7 +106,7 @@ class DCGANDiscriminator(Discriminator):
         for stage, (inputs, outputs) in enumerate(pairwise([image_shape[0], *widths])):
             rows, columns = rows // 2, columns // 2
             layers.append(nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1))
-            if stage > 0:  # on the first layer too, BatchNorm makes the training unstable (section 3)
+            if stage > 0:  # BatchNorm on the first layer makes training unstable (section 3 of the paper)
                 layers.append(normalization_layer(normalization, outputs, (rows, columns)))
             layers.append(activation_layer(leaky_slope))
         layers += [nn.Conv2d(widths[-1], out_features, base_map), nn.Flatten()]  # the whole map => 1 x 1
@@ -124,13 +124,13 @@ class DCGANDiscriminator(Discriminator):
 def plan_stages(
     image_shape: ImageShape, width: int, max_width: int, stages: int | None = None
 ) -> tuple[list[int], tuple[int, int]]:
-    """Channels of D's hidden maps, first to last, and height and width of the last; G has the same in reverse.
+    """Channels of D's hidden maps, first to last, and height and width of the last map; G has the same in reverse.
 
-    Without a number of stages the image is halved while that leaves no remainder and at least 4 rows and columns:
-    64 => 4 in 4 stages, 28 => 7 in 2.
+    By default the image is halved as long as the result is a whole number of at least 4 rows and columns: 64 => 4 in 4
+    stages, 28 => 7 in 2.
 
     Raises:
-        ValueError: If that is not possible once, or not `stages` times.
+        UserError: If the image cannot be halved once, or not `stages` times.
     """
     check_at_least_one("width", [width])
     check_at_least_one("max_width", [max_width])

@@ -23,7 +23,7 @@ class ExponentialMovingAverage(nn.Module):
 
         Buffers are copied: BatchNorm's running statistics are averages already.
         """
-        move = get_ema_multi_avg_fn(decay)  # one kernel for all weights
+        move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         move(list(self.average.parameters()), list(network.parameters()), None)
         for averaged, current in zip(self.average.buffers(), network.buffers(), strict=True):
             averaged.copy_(current)

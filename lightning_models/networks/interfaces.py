@@ -12,9 +12,9 @@ State = Tensor | tuple[Tensor, Tensor]  # h or, of an LSTM, (h, c); each (layers
 
 
 class Generator(nn.Module, ABC):
-    """Turns latent vectors into images; a VAE's decoder.
+    """Maps latent vectors to images; also a VAE's decoder.
 
-    Subclasses take `latent_dim` and `image_shape` first, because these two follow from the model and its data.
+    Subclasses take `latent_dim` and `image_shape` first, because these follow from the model and its data.
     """
 
     def __init__(self, latent_dim: int, image_shape: ImageShape, output: Output) -> None:
@@ -24,7 +24,7 @@ class Generator(nn.Module, ABC):
         check_choice("output", output, Output)
         self.latent_dim = latent_dim
         self.image_shape = image_shape
-        self.output_range = OUTPUT_RANGES[output]  # a GAN's data must be scaled to it
+        self.output_range = OUTPUT_RANGES[output]  # the data of a GAN must be scaled to it
 
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ class Generator(nn.Module, ABC):
 
 
 class Discriminator(nn.Module, ABC):
-    """Judges images; with `out_features` = 2 * latent_dim, a VAE's encoder.
+    """Maps images to logits; with `out_features` = 2 * latent_dim it is a VAE's encoder.
 
     Subclasses take `image_shape` first, because it follows from the data.
     """
@@ -46,11 +46,11 @@ class Discriminator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (batch, out_features), any real number, of images (batch, channels, height, width)."""
+        """Logits (batch, out_features) of images (batch, channels, height, width)."""
 
 
 class Classifier(nn.Module, ABC):
-    """Tells classes of images apart: features, and a linear layer on them.
+    """Classifies images: features, and a linear layer on top of them.
 
     Subclasses take `image_shape` and `num_classes` first, because these follow from the data.
     """
@@ -64,7 +64,7 @@ class Classifier(nn.Module, ABC):
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """What the last layer decides by, (batch, num_features), of images (batch, channels, height, width)."""
+        """The input of the last layer, (batch, num_features), for images (batch, channels, height, width)."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, num_classes) of images (batch, channels, height, width)."""
@@ -73,7 +73,7 @@ class Classifier(nn.Module, ABC):
 
 
 class SequenceNetwork(nn.Module, ABC):
-    """Tells classes of sequences apart.
+    """Classifies sequences.
 
     Subclasses take `vocab_size` and `num_classes` first, because these follow from the data. `vocab_size` is None where
     a step of the input is one number.
@@ -93,21 +93,21 @@ class SequenceNetwork(nn.Module, ABC):
         Args:
             sequences: (batch, time), characters int64 or numbers float32; what follows a sequence's end is ignored.
             lengths: (batch,) int64, from 1 to time.
-            labels: (batch,) int64 of *training* sequences, else None. Only for networks that hold statistics of the
-                training set and must leave a sequence out of its own; it must never reach the logits otherwise.
+            labels: (batch,) int64 of *training* sequences, else None. Only for networks with statistics of the training
+                set, which leave each sequence out of the statistics of its own class.
         """
 
     def member_logits(self, sequences: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits (members, batch, num_classes) of the networks that make up this one; each is trained by its own loss.
+        """Logits (members, batch, num_classes) of the members of an ensemble, each of which is trained by its own loss.
 
-        By default the network is its only member.
+        By default a network is its own and only member.
         """
         logits: Tensor = self(sequences, lengths, labels)
         return logits.unsqueeze(0)
 
 
 class CharNetwork(nn.Module, ABC):
-    """Predicts the next character of a text and carries a state from one piece of the text to the next.
+    """Predicts the next character, with a state that is carried from one piece of a text to the next.
 
     Subclasses take `vocab_size` first, because it follows from the data.
     """

@@ -1,4 +1,4 @@
-"""The pieces that several networks share, chosen by name: normalization, activation, output, initial weights."""
+"""Parts that several networks share, chosen by name: normalization, activation, output, initialization."""
 
 import math
 from typing import Literal
@@ -22,12 +22,12 @@ def normalization_layer(
     batch_norm_momentum: float = 0.1,
     batch_norm_eps: float = 1e-5,
 ) -> nn.Module:
-    """The layer that normalizes a (batch, channels, *map_size) map; nn.Identity for "none".
+    """A layer that normalizes maps (batch, channels, *map_size); nn.Identity for "none".
 
-    Momentum is counted as in PyTorch: the share of the *new* batch in the running statistics.
+    The momentum is PyTorch's: the weight of the *new* batch in the running statistics.
 
     Raises:
-        ValueError: for "instance" on a map of 1 x 1, or an unknown normalization.
+        UserError: For "instance" on a map of 1 x 1, or an unknown normalization.
     """
     check_choice("normalization", normalization, Normalization)
     if normalization == "batch":
@@ -35,22 +35,22 @@ def normalization_layer(
     if normalization == "instance":
         if math.prod(map_size) == 1:
             raise UserError(
-                "normalization instance has nothing to normalize on a map of 1 x 1, where a channel is one number: "
+                "normalization instance cannot normalize a map of 1 x 1, where each channel is a single number: "
                 "use fewer stages, or normalization layer or none"
             )
         return nn.InstanceNorm2d(channels, affine=True)
-    if normalization == "layer":  # one group is LayerNorm over C x H x W, but with one gain a channel
+    if normalization == "layer":  # LayerNorm over C x H x W, but with one gain per channel
         return nn.GroupNorm(1, channels)
     return nn.Identity()
 
 
 def activation_layer(leaky_slope: float) -> nn.Module:
-    """LeakyReLU of this slope; slope 0 is ReLU. In place, since the layer before it needs its input only."""
+    """LeakyReLU with this slope, or ReLU for slope 0; in place, as the layer before it does not need its output."""
     return nn.LeakyReLU(leaky_slope, inplace=True) if leaky_slope else nn.ReLU(inplace=True)
 
 
 def named_activation(activation: Activation) -> nn.Module:
-    """The activation of a classifier's hidden layers; leaky_relu has slope 0.01 below zero, torch's default."""
+    """The activation of a classifier's hidden layers; leaky_relu has torch's default slope of 0.01 below zero."""
     check_choice("activation", activation, Activation)
     layers: dict[str, nn.Module] = {
         "relu": nn.ReLU(inplace=True),
@@ -63,9 +63,9 @@ def named_activation(activation: Activation) -> nn.Module:
 
 
 def output_layer(output: Output) -> nn.Module:
-    """What brings a generator's last map into its value range: tanh into [-1, 1], sigmoid into [0, 1].
+    """The layer that maps a generator's last map to its value range: tanh to [-1, 1], sigmoid to [0, 1].
 
-    "none" leaves it as it is, for a VAE whose likelihood takes logits.
+    "none" leaves the map unchanged, for a VAE whose likelihood takes logits.
     """
     layers: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "none": nn.Identity}
     return layers[output]()
@@ -75,11 +75,11 @@ OUTPUT_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "none": (-math.inf,
 
 
 def initialize(network: nn.Module, initialization: Initialization) -> None:
-    """Draw the weights of all linear and convolutional layers again; call it before spectral norm hides them.
+    """Initialize all linear and convolutional layers; call it before spectral normalization replaces their weights.
 
-    "torch": as PyTorch has drawn them. "dcgan": N(0, 0.02), BatchNorm's gain N(1, 0.02) (Radford et al. 2016,
+    "torch": leave PyTorch's initial weights. "dcgan": N(0, 0.02), BatchNorm's gain N(1, 0.02) (Radford et al. 2016,
     section 4). "glorot": uniform by fan in + fan out (Glorot & Bengio 2010), Keras' default. "he": N(0, 2 / fan in),
-    for ReLU (He et al. 2015, equation 10). The last three set biases to 0.
+    for ReLU (He et al. 2015, equation 10). All but "torch" set biases to 0.
     """
     check_choice("initialization", initialization, Initialization)
     if initialization == "torch":
@@ -101,7 +101,7 @@ def initialize(network: nn.Module, initialization: Initialization) -> None:
 def add_spectral_norm(network: nn.Module) -> None:
     """Divide each linear and convolutional weight by its largest singular value (Miyato et al. 2018, algorithm 1).
 
-    One power iteration at each forward in training mode; none in eval mode.
+    Each forward pass in training mode does one power iteration; passes in evaluation mode do none.
     """
     for layer in list(network.modules()):
         if isinstance(layer, nn.Linear | nn.Conv2d):

@@ -1,4 +1,4 @@
-"""Fully connected pair: any image size, and by default report 3's networks."""
+"""Fully connected networks for any image size; by default those of report 3."""
 
 import math
 
@@ -17,7 +17,7 @@ from lightning_models.networks.layers import (
 
 
 class MLPGenerator(Generator):
-    """Latent vector -> hidden layers -> all pixels at once."""
+    """Latent vector -> hidden layers -> pixels."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class MLPGenerator(Generator):
             latent_dim: Length of a latent vector.
             image_shape: Channels, height and width of an image.
             hidden_dims: Units of each hidden layer, first to last.
-            batch_norm: Normalize each hidden layer but the first.
+            batch_norm: Use BatchNorm in all hidden layers except the first.
             leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
             output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1], none for logits.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
@@ -63,7 +63,7 @@ class MLPGenerator(Generator):
 
 
 class MLPDiscriminator(Discriminator):
-    """All pixels -> hidden layers -> logit; without hidden layers it is linear."""
+    """Pixels -> hidden layers -> logit; without hidden layers it is linear."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class MLPDiscriminator(Discriminator):
 
         Args:
             image_shape: Channels, height and width of an image.
-            out_features: Numbers returned for each image.
+            out_features: Number of outputs per image.
             hidden_dims: Units of each hidden layer, first to last.
             leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
             spectral_norm: Divide each layer's weight by its largest singular value.

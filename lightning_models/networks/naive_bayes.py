@@ -1,4 +1,4 @@
-"""Naive Bayes over character n-grams, as a part of a network."""
+"""Naive Bayes over character n-grams, as part of a network."""
 
 from collections.abc import Iterable
 
@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-MULTIPLIER, MODULUS = 1_000_003, 2_147_483_647  # primes, of the polynomial hash of n-grams
+MULTIPLIER, MODULUS = 1_000_003, 2_147_483_647  # primes of the polynomial hash of n-grams
 MIXER = 0x45D9F3B  # odd
 
 
 def hashed_ngrams(characters: Tensor, most: int) -> Tensor:
-    """A number from 0 to MODULUS - 1 for each 1- to `most`-gram that ends at a character, (batch, time, most) int64.
+    """Hashes, from 0 to MODULUS - 1, of the 1- to `most`-grams that end at each character, (batch, time, most) int64.
 
-    `characters` is (batch, time) int64. Before the first one there are zeros. Equal n-grams have equal numbers,
-    different ones nearly never, and their remainders are as good as drawn by chance, whatever they are divided by.
+    `characters` is (batch, time) int64, as if preceded by zeros. Equal n-grams have equal hashes, different ones almost
+    never, and the remainders of the hashes are practically uniform for every divisor.
     """
     orders = []
     hashed = torch.zeros_like(characters)
@@ -26,10 +26,9 @@ def hashed_ngrams(characters: Tensor, most: int) -> Tensor:
 
 
 def mixed(numbers: Tensor) -> Tensor:
-    """Numbers below 2**31 as others: alike ones no longer are, equal ones stay equal and different ones different.
+    """A bijection of the numbers below 2**31 that spreads similar ones apart.
 
-    Without it the 2-grams of two alphabets share a few rows of a table of 50,000, because MULTIPLIER is nearly a
-    multiple of that.
+    Without it all 2-grams would share a few rows of a table of 50,000, because MULTIPLIER is nearly a multiple of that.
     """
     for _ in range(2):
         numbers = (((numbers >> 16) ^ numbers) * MIXER) & MODULUS
@@ -37,21 +36,20 @@ def mixed(numbers: Tensor) -> Tensor:
 
 
 class NaiveBayes(nn.Module):
-    """The log-likelihoods of the classes by multinomial naive Bayes over hashed n-grams, each order with a weight.
+    """Log-likelihoods of the classes from multinomial naive Bayes over hashed n-grams, with a weight for each order.
 
-    With few lines a class, counting is hard to beat: what was seen once already speaks for its class, and what was
-    never seen for none (Ng & Jordan 2002). The counts are taken from the training lines once (`count_all`); what is
-    learned is how much each order is worth beside a network's own logits. For that the training lines must look like
-    new ones: `forward` leaves all n-grams of such a line out of the counts of its class (leave-one-out), or else naive
-    Bayes would seem to be always right.
+    With few lines per class, counts are hard to beat: an n-gram seen once already favours its class, and an unseen one
+    favours none (Ng & Jordan 2002). The counts are taken once, from the training lines (`count_all`); the weight of
+    each order of n-grams is learned. For that, training lines must look like new ones: `forward` subtracts all n-grams
+    of a training line from the counts of its class (leave-one-out), or naive Bayes would seem to be always right.
 
     Args:
-        num_classes: classes.
-        buckets: rows of the table of counts; n-grams share rows by chance.
-        most: longest n-gram.
-        smoothing: what is added to each count (Lidstone).
-        edges: also count the n-grams over the begin or the end of a line ("Mc" there is not "mc" within), with weights
-            of their own. Only for lines that are read as a whole: a cut is no end.
+        num_classes: number of classes.
+        buckets: rows of the table of counts; n-grams share rows by chance (hashing).
+        most: length of the longest n-grams.
+        smoothing: constant added to each count (Lidstone).
+        edges: also count the n-grams across the beginning or end of a line ("Mc" there is not "mc" within), with
+            weights of their own. Only for lines that are read whole: the place where a line is cut is not its end.
     """
 
     counts: Tensor
@@ -64,12 +62,12 @@ class NaiveBayes(nn.Module):
         self.buckets, self.most, self.smoothing, self.edges = buckets, most, smoothing, edges
         self.register_buffer("counts", torch.zeros(buckets, num_classes))
         self.register_buffer("totals", torch.zeros(num_classes))
-        # Of the n-grams within a line, and of those at its edges. They overlap: together they say less than as many
-        # independent ones would.
+        # One row for n-grams within a line, one for those at its edges. N-grams overlap, so they are worth less than as
+        # many independent ones.
         self.weights = nn.Parameter(torch.full((2 if edges else 1, most), 0.5 / most))
 
     def count_all(self, batches: Iterable[tuple[Tensor, ...]]) -> None:
-        """Start afresh and count batches of (characters, lengths, labels)."""
+        """Reset the counts, then count batches of (characters, lengths, labels)."""
         self.counts.zero_()
         self.totals.zero_()
         for characters, lengths, labels in batches:
@@ -77,7 +75,7 @@ class NaiveBayes(nn.Module):
 
     @torch.no_grad()
     def count(self, characters: Tensor, lengths: Tensor, labels: Tensor) -> None:
-        """Add the n-grams of lines (batch, time) of `lengths` (batch,) to those of the classes `labels` (batch,)."""
+        """Add the n-grams of lines (batch, time) of `lengths` (batch,) to the counts of their `labels` (batch,)."""
         rows, groups = self._rows(characters, lengths)
         is_counted = groups >= 0
         classes = labels[:, None, None].expand_as(rows)[is_counted]
@@ -85,12 +83,12 @@ class NaiveBayes(nn.Module):
         self.totals += classes.bincount(minlength=len(self.totals))
 
     def forward(self, characters: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Weighted log-likelihoods (batch, num_classes), up to a constant of each line, of lines (batch, time).
+        """Weighted log-likelihoods (batch, num_classes) of lines, up to a constant for each line.
 
         Args:
             characters: (batch, time) int64.
             lengths: (batch,) int64.
-            labels: (batch,) int64 if these are lines that were counted, which then are left out of the counts.
+            labels: (batch,) int64 of lines that were counted; each is left out of the counts of its class.
         """
         rows, groups = self._rows(characters, lengths)
         counts, totals = self.counts[rows], self.totals[None]  # (batch, time, most, num_classes), (1, num_classes)
@@ -104,16 +102,16 @@ class NaiveBayes(nn.Module):
         return torch.einsum("gbmc,gm->bc", torch.stack(by_order), self.weights)  # over (batch, most, num_classes) each
 
     def _times(self, rows: Tensor, groups: Tensor) -> Tensor:
-        """How often its line counts in the row of each n-gram, (batch, time, most), from what `_rows` returns."""
+        """How often each n-gram's row was counted by its own line, (batch, time, most); arguments as from `_rows`."""
         lines = torch.arange(len(rows), device=rows.device)[:, None, None]
-        _, places = torch.unique(lines * self.buckets + rows, return_inverse=True)  # a number for each row of a line
+        _, places = torch.unique(lines * self.buckets + rows, return_inverse=True)  # an index for each row of each line
         times: Tensor = places[groups >= 0].bincount(minlength=places.numel())[places]
         return times
 
     def _rows(self, characters: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Row of each n-gram and the group of its weight (-1: it does not count), (batch, time, most) both."""
+        """Row of each n-gram and the group of its weight (-1: not counted), (batch, time, most) each."""
         steps = torch.arange(characters.shape[1] + self.edges, device=lengths.device)
-        if self.edges:  # zeros at both ends: of those before the first character, hashed_ngrams takes care
+        if self.edges:  # zeros at both ends; hashed_ngrams adds those before the first character
             characters = F.pad(characters, (0, 1)).masked_fill(steps >= lengths[:, None], 0)
         rows = hashed_ngrams(characters, self.most) % self.buckets
         orders = torch.arange(self.most, device=lengths.device)

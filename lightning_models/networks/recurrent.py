@@ -1,9 +1,9 @@
-"""RNN, LSTM and GRU from their equations, interchangeable with torch.nn's.
+"""RNN, LSTM and GRU written from their equations, interchangeable with torch.nn's.
 
-Constructor, parameter names, inputs and outputs are those of torch.nn.{RNN,LSTM,GRU}, so that weights can be copied
-either way; only `batch_first` is True by default and the LSTM knows no `proj_size`. Two things make them fast: what
-depends on the input alone is computed for all steps in one matrix product (hoisted), and the gates of a step share
-another one (fused). Nothing is computed for the padding of a PackedSequence.
+Constructor, parameter names, inputs and outputs are those of torch.nn.{RNN,LSTM,GRU}, so weights can be copied either
+way; only `batch_first` is True by default, and the LSTM has no `proj_size`. They are fast because all terms that depend
+on the input alone are computed for all steps in one matrix product, and the gates of a step in another one. Nothing is
+computed for the padding of a PackedSequence.
 """
 
 import math
@@ -24,10 +24,10 @@ State = tuple[Tensor, ...]  # (h,) or, of an LSTM, (h, c); each (batch, hidden_s
 
 
 class Recurrent(nn.Module, ABC):
-    """The layers, directions and steps that all cells share.
+    """Layers, directions and steps, which all cells share.
 
-    A sequence is handled as PackedSequence keeps it: the rows of step 0, then those of step 1, ..., each step holding
-    the sequences that still go on, longest first. A batch of equally long sequences is the case without gaps.
+    Sequences are handled in the layout of PackedSequence: the rows of step 0, then those of step 1, ..., each step with
+    the sequences that have not ended, longest first. A batch of equally long sequences is the case without gaps.
     """
 
     num_gates: ClassVar[int]
@@ -43,19 +43,19 @@ class Recurrent(nn.Module, ABC):
         dropout: float = 0.0,
         bidirectional: bool = False,
     ) -> None:
-        """Build the weights, uniform in +-1 / sqrt(hidden_size).
+        """Create the weights, uniform in +-1 / sqrt(hidden_size).
 
         Args:
             input_size: Features of a step of the input.
             hidden_size: Units of a layer and direction.
-            num_layers: Layers on top of each other.
-            bias: Add a bias to both matrix products of a gate, as cuDNN does.
+            num_layers: Number of stacked layers.
+            bias: Add a bias to both matrix products of a gate, as in cuDNN.
             batch_first: Take and return (batch, time, features) instead of (time, batch, features).
             dropout: Probability with which an output of any layer but the last is zeroed in training.
-            bidirectional: Let a second network of the same size read backwards; outputs are concatenated.
+            bidirectional: Add a second network of the same size that reads backwards; outputs are concatenated.
 
         Raises:
-            ValueError: if a size is below 1 or `dropout` outside [0, 1].
+            UserError: If a size is below 1 or `dropout` outside [0, 1].
         """
         super().__init__()
         check_at_least_one("input_size", [input_size])
@@ -76,7 +76,7 @@ class Recurrent(nn.Module, ABC):
 
     @property
     def num_directions(self) -> int:
-        """2 if it also reads backwards, else 1."""
+        """2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
 
     def parameter_names(self, layer: int, direction: int) -> list[str]:
@@ -85,47 +85,47 @@ class Recurrent(nn.Module, ABC):
         return [f"{kind}_l{layer}{'_reverse' if direction else ''}" for kind in kinds]
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Initialize all weights."""
         bound = 1 / math.sqrt(self.hidden_size)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
     def extra_repr(self) -> str:
-        """The sizes."""
         return (
             f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, bidirectional={self.bidirectional}"
         )
 
     def flatten_parameters(self) -> None:
-        """Nothing: torch.nn's networks have it, for cuDNN."""
+        """Does nothing; torch.nn's networks have this method for cuDNN."""
 
     # ------------------------------------------------------------------------------------------------- the equations
 
     @abstractmethod
     def project(self, inputs: Tensor, weight_ih: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None) -> Tensor:
-        """What depends on the inputs (rows, features) alone, for all steps at once: (rows, num_gates * hidden_size)."""
+        """The terms that depend on the inputs (rows, features) alone, of all steps: (rows, num_gates * hidden_size)."""
 
     @abstractmethod
     def step(self, projected: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor | None) -> State:
-        """The next state, from the projected inputs (batch, num_gates * hidden_size) and the state before."""
+        """The next state, from the projected inputs (batch, num_gates * hidden_size) and the previous state."""
 
     # ------------------------------------------------------------------------------------------- layers and sequences
 
     def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> tuple[Any, Any]:
-        """Read sequences.
+        """Run over sequences.
 
         Args:
             input: (batch, time, input_size), or (time, batch, input_size) unless `batch_first`, or (time, input_size)
                 for one sequence, or a PackedSequence of several lengths.
             hx: Initial h (num_layers * num_directions, batch, hidden_size), of an LSTM the pair (h, c); by default
-                zeros. For one sequence without the dimension of the batch.
+                zeros. Without the batch dimension for a single sequence.
 
         Returns:
-            The h of the last layer at all steps, like `input` with num_directions * hidden_size features; and the last
-            state of every layer and direction, like `hx`. The backward direction's last step is the sequence's first.
+            The last layer's h at all steps, like `input` with num_directions * hidden_size features; and the last
+            state of every layer and direction, like `hx`. The last step of the backward direction is the first of the
+            sequence.
 
         Raises:
-            ValueError: if a shape does not fit.
+            ValueError: If a shape does not fit.
         """
         if isinstance(input, PackedSequence):
             data, batch_sizes = input.data, input.batch_sizes.tolist()
@@ -134,7 +134,7 @@ class Recurrent(nn.Module, ABC):
             output = PackedSequence(data, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
             return output, self._as_hx(self._reordered(state, input.unsorted_indices))
         if input.dim() not in (2, 3) or input.shape[-1] != self.input_size:
-            raise UserError(
+            raise ValueError(
                 f"the input is {tuple(input.shape)}: expected 3 dimensions (2 for one sequence), the last of "
                 f"{self.input_size} features"
             )
@@ -184,7 +184,7 @@ class Recurrent(nn.Module, ABC):
         projected = torch.split(self.project(data, weight_ih, bias_ih, bias_hh), batch_sizes)
         state = tuple(part.to(projected[0].dtype) for part in initial)
         outputs = []
-        if backwards:  # the longest sequences start, the others join in with their initial state
+        if backwards:  # the longest sequences start; the others join with their initial state
             waiting, state = state, tuple(part[: batch_sizes[-1]] for part in state)
             for steps in reversed(projected):
                 running = len(state[0])
@@ -208,18 +208,18 @@ class Recurrent(nn.Module, ABC):
     # --------------------------------------------------------------------------------------------------------- states
 
     def _initial(self, hx: Any, like: Tensor, batch: int) -> State:
-        """`hx` as a tuple, checked; zeros without one."""
+        """`hx` as a checked tuple; zeros if it is None."""
         shape = (self.num_layers * self.num_directions, batch, self.hidden_size)
         if hx is None:
             return (like.new_zeros(shape),) * self.num_states
         state = (hx,) if isinstance(hx, Tensor) else tuple(hx)
         if [tuple(part.shape) for part in state] != [shape] * self.num_states:
             found = [tuple(part.shape) for part in state]
-            raise UserError(f"the initial state is of {found}: expected {self.num_states} of {shape}")
+            raise ValueError(f"the initial state is of {found}: expected {self.num_states} of {shape}")
         return state
 
     def _as_hx(self, state: State) -> Any:
-        """The state as torch.nn returns it: a pair for an LSTM, else one tensor."""
+        """The state in the form that torch.nn returns: a pair for an LSTM, else one tensor."""
         return state if self.num_states > 1 else state[0]
 
     @staticmethod
@@ -228,7 +228,7 @@ class Recurrent(nn.Module, ABC):
 
     @staticmethod
     def _map(hx: Any, change: Any) -> Any:
-        """`change` of each tensor in `hx`."""
+        """`hx` with `change` applied to each tensor."""
         if hx is None or isinstance(hx, Tensor):
             return hx if hx is None else change(hx)
         return tuple(change(part) for part in hx)
@@ -240,11 +240,9 @@ class RNN(Recurrent):
     num_gates = 1
 
     def project(self, inputs: Tensor, weight_ih: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None) -> Tensor:
-        """See Recurrent."""
         return F.linear(inputs, weight_ih, _sum(bias_ih, bias_hh))
 
     def step(self, projected: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor | None) -> State:
-        """See Recurrent."""
         return (torch.addmm(projected, state[0], weight_hh.t()).tanh(),)
 
 
@@ -257,19 +255,17 @@ class LSTM(Recurrent):
         c' = f * c + i * g
         h' = o * tanh(c')
 
-    The report's equation (6) reads h' = tanh(c' * o). That is a misprint: the output gate scales what leaves the cell,
-    after the tanh.
+    The report's equation (6), h' = tanh(c' * o), is a misprint: the output gate scales the output of the cell after the
+    tanh.
     """
 
     num_gates = 4
     num_states = 2
 
     def project(self, inputs: Tensor, weight_ih: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None) -> Tensor:
-        """See Recurrent."""
         return F.linear(inputs, weight_ih, _sum(bias_ih, bias_hh))
 
     def step(self, projected: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor | None) -> State:
-        """See Recurrent."""
         hidden, cell = state
         gates = torch.addmm(projected, hidden, weight_hh.t())  # (batch, 4 * hidden_size)
         input_forget, candidate, output = torch.split(
@@ -287,17 +283,16 @@ class GRU(Recurrent):
         n = tanh(W_n x + b_n + r * (U_n h + d_n))
         h' = (1 - z) * n + z * h
 
-    The reset gate scales the product U_n h, where the paper's scales h before it.
+    The reset gate scales the product U_n h; in the paper it scales h before the product.
     """
 
     num_gates = 3
 
     def project(self, inputs: Tensor, weight_ih: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None) -> Tensor:
-        """See Recurrent. `bias_hh` is added in the step: the reset gate scales a part of it."""
+        """Without `bias_hh`, which is added in the step, because the reset gate scales a part of it."""
         return F.linear(inputs, weight_ih, bias_ih)
 
     def step(self, projected: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor | None) -> State:
-        """See Recurrent."""
         sizes = [2 * self.hidden_size, self.hidden_size]
         gates_of_input, candidate_of_input = torch.split(projected, sizes, dim=1)
         gates_of_hidden, candidate_of_hidden = torch.split(F.linear(state[0], weight_hh, bias_hh), sizes, dim=1)
@@ -321,27 +316,27 @@ def recurrent(
     implementation: Implementation = "torch",
     forget_bias: float | None = None,
 ) -> nn.Module:
-    """A recurrent network, batch first, of this module or of torch.nn; both have the same weights and results.
+    """A recurrent network, batch first, from this module or torch.nn; both have the same weights and results.
 
     Args:
         cell: "rnn", "lstm" or "gru".
         input_size: Features of a step of the input.
         hidden_size: Units of a layer and direction.
-        num_layers: Layers on top of each other.
-        bidirectional: Let a second network read backwards.
+        num_layers: Number of stacked layers.
+        bidirectional: Add a second network that reads backwards.
         dropout: Probability with which an output of any layer but the last is zeroed in training.
-        implementation: "torch" for torch.nn's (fused, cuDNN), "scratch" for this module's.
-        forget_bias: Initial bias of the LSTM's forget gates, by default random around 0. With 1 or more the cell
+        implementation: "torch" for torch.nn's cells (fused, cuDNN), "scratch" for this module's.
+        forget_bias: Initial bias of the LSTM's forget gates; by default random around 0. With 1 or more, the cell
             remembers from the start (Jozefowicz et al. 2015).
 
     Raises:
-        ValueError: for an unknown choice, a size out of range, or a forget bias without a forget gate.
+        UserError: For an unknown choice, a size out of range, or a forget bias without a forget gate.
     """
     check_choice("cell", cell, Cell)
     check_choice("implementation", implementation, Implementation)
     if forget_bias is not None and cell != "lstm":
         raise UserError(f"forget_bias is {forget_bias}, but a {cell} has no forget gate: leave it out, or use an lstm")
-    # torch.nn warns of dropout with one layer, where it does nothing
+    # torch.nn warns about dropout with a single layer, where it has no effect
     between_layers = dropout if num_layers > 1 else 0.0
     classes: dict[str, Any] = SCRATCH if implementation == "scratch" else TORCH
     network: nn.Module = classes[cell](
@@ -354,7 +349,7 @@ def recurrent(
 
 @torch.no_grad()
 def set_forget_bias(lstm: nn.Module, hidden_size: int, value: float) -> None:
-    """Set the sum of the two biases of each forget gate, the second quarter of them, to `value`."""
+    """Set the sum of the two biases of each forget gate, which are the second quarter of each vector, to `value`."""
     for name, parameter in lstm.named_parameters():
         if name.startswith("bias_"):
             parameter[hidden_size : 2 * hidden_size] = value if name.startswith("bias_ih") else 0.0

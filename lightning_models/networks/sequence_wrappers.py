@@ -1,7 +1,7 @@
-"""Networks around another network: they change what it reads or add to what it says, and keep its interface.
+"""Networks around another network that change its input or its logits and keep its interface.
 
-Each takes the inner network by injection, so that they nest. NaiveBayesMixture goes outside of CharacterDropout: its
-counts need the characters as they are.
+The inner network is injected, so wrappers nest. CharacterDropout goes inside NaiveBayesMixture, which must see the
+original characters.
 """
 
 import math
@@ -25,7 +25,7 @@ InnerNetwork = Callable[[int | None, int], SequenceNetwork]
 
 
 class SequenceWrapper(SequenceNetwork):
-    """A network around others; its logits are those of the mean probability of its members."""
+    """A network around another one; its logits are those of the mean of its members' probabilities."""
 
     def forward(self, sequences: Tensor, lengths: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (batch, num_classes)."""
@@ -78,7 +78,7 @@ class Ensemble(SequenceWrapper):
 class CharacterDropout(SequenceWrapper):
     """Replaces random characters by the unknown one in training, so that the network learns to do without them.
 
-    Only this trains the vector of the unknown character. One draw a batch serves all members of an ensemble inside.
+    Only this trains the vector of the unknown character. All members of an inner ensemble see the same characters.
     """
 
     def __init__(

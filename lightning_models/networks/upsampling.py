@@ -1,4 +1,4 @@
-"""Nearest-neighbour upsampling and the convolution after it in one, at the resolution before it."""
+"""Nearest-neighbour upsampling and a convolution in one step, computed at the lower resolution."""
 
 import torch
 from torch import Tensor, nn
@@ -7,15 +7,15 @@ from lightning_models.modules.checks import check_odd
 
 
 class UpsampleConv2d(nn.Conv2d):
-    """`Upsample(scale_factor=2, mode="nearest")` and `Conv2d(padding=(kernel_size - 1) // 2)`: the same values, sooner.
+    """`Upsample(scale_factor=2, mode="nearest")` and `Conv2d(padding=(kernel_size - 1) // 2)`, with fewer products.
 
-    Each pixel of the small map stands four times in the large one, so neighbouring taps of the kernel see the same
-    pixel. Adding those taps first leaves one smaller kernel for each of the four positions that a large pixel can have
-    within a small one: a convolution of the small map to four times the channels, put in their places by
-    `pixel_shuffle` (the sub-pixel convolution of Shi et al., arXiv:1609.05158). A kernel of 5 needs 36 products for
-    each small pixel and pair of channels in place of 100, one of 3 as many as before, 36.
+    Each pixel of the small map appears four times in the large one, so neighbouring taps of the kernel see the same
+    pixel. Adding these taps first leaves one smaller kernel for each of the four positions of a large pixel within a
+    small one: a convolution of the small map to four times the channels, which `pixel_shuffle` arranges (the sub-pixel
+    convolution of Shi et al., arXiv:1609.05158). A kernel of 5 takes 36 products for each small pixel and pair of
+    channels instead of 100; one of 3 takes 36, as before.
 
-    Weights, initial values and names in a checkpoint are those of the `Conv2d`.
+    Weights, initialization and the names in a checkpoint are those of `Conv2d`.
     """
 
     taps: Tensor
@@ -26,10 +26,10 @@ class UpsampleConv2d(nn.Conv2d):
         Args:
             in_channels: Channels of the small map.
             out_channels: Channels of the map of twice the height and width.
-            kernel_size: Kernel on the large map; odd.
+            kernel_size: Kernel size on the large map; odd.
 
         Raises:
-            ValueError: if `kernel_size` is even, which cannot keep the size of the map.
+            UserError: If `kernel_size` is even, which cannot preserve the size of the map.
         """
         check_odd("kernel_size", kernel_size)
         super().__init__(in_channels, out_channels, kernel_size, padding=(kernel_size - 1) // 2)
@@ -45,10 +45,10 @@ class UpsampleConv2d(nn.Conv2d):
 
 
 def shared_taps(kernel_size: int) -> Tensor:
-    """Which taps of a kernel meet which pixel of the small map, along one axis: zeros and ones (2, taps, kernel_size).
+    """Assignment of a kernel's taps to pixels of the small map along one axis: 0 or 1, (2, pixels, kernel_size).
 
-    The first axis is the position, 0 or 1, of a large pixel within its small one; the second the small pixel, from the
-    leftmost that any tap meets to the rightmost.
+    The first axis is the position, 0 or 1, of a large pixel within its small one. The second is the small pixel, from
+    the leftmost to the rightmost that any tap reads.
     """
     padding = (kernel_size - 1) // 2
     reach = (padding + 1) // 2

@@ -282,7 +282,7 @@ def test_a_gradient_penalty_with_batch_norm_in_the_discriminator_is_refused(regu
 
 
 def test_a_generator_of_another_range_than_the_data_is_refused():
-    with pytest.raises(ValueError, match=r"makes values in \[-1.0, 1.0\] but the data's are in \[0.0, 1.0\]: set"):
+    with pytest.raises(ValueError, match=r"produces values in \[-1.0, 1.0\] but the data's are in \[0.0, 1.0\]: set"):
         GAN(IMAGE_SHAPE, value_range=(0.0, 1.0), **SMALL)
     GAN(IMAGE_SHAPE, (0.0, 1.0), 4, functools.partial(DCGANGenerator, output="sigmoid"))
 

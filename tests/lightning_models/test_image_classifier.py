@@ -194,14 +194,14 @@ def test_a_single_class_is_refused():
 def test_a_label_outside_the_classes_is_named():
     images, _ = examples(8)
     loader = TensorLoader((images, torch.full((8,), 7)), 4)
-    with pytest.raises(ValueError, match=r"holds the label 7, but the classes are 0 to 2 \(zero, one, two\)"):
+    with pytest.raises(ValueError, match=r"contains label 7, but the classes are 0 to 2 \(zero, one, two\)"):
         trainer(max_epochs=1).fit(classifier(), loader)
-    with pytest.raises(ValueError, match="holds the label 7"):
+    with pytest.raises(ValueError, match="contains label 7"):
         trainer().validate(classifier(), loader, verbose=False)
 
 
 def test_images_of_another_size_are_refused():
-    with pytest.raises(ValueError, match="the images are 1 x 9 x 9, but this classifier was made for 1 x 8 x 8"):
+    with pytest.raises(ValueError, match="the images are 1 x 9 x 9, but this classifier was built for 1 x 8 x 8"):
         classifier()(torch.zeros(2, 1, 9, 9))
 
 
@@ -210,7 +210,7 @@ def test_images_of_another_size_are_refused():
     [
         ({"l1": -1.0}, "model.l1 is -1.0: expected at least 0"),
         ({"l2": -1.0}, "model.l2 is -1.0: expected at least 0"),
-        ({"label_smoothing": 1.0}, "model.label_smoothing is 1.0: use a share from 0 to below 1"),
+        ({"label_smoothing": 1.0}, "model.label_smoothing is 1.0: expected a number from 0 to below 1"),
     ],
 )
 def test_options_out_of_range(options, message):

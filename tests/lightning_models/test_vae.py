@@ -238,7 +238,7 @@ def test_a_checkpoint_is_plain_and_enough_to_sample_from(tmp_path, likelihood):
             "kl_warmup_batches is 5 and model.kl_warmup_epochs is 2: set",
         ),
         ({"value_range": (-1.0, 1.0)}, r"takes pixels in \[0.0, 1.0\] but the data's are in \[-1.0, 1.0\]: set data"),
-        ({"decoder": MLPGenerator}, r"takes logits but the decoder makes values in \[-1.0, 1.0\]: set model.decoder"),
+        ({"decoder": MLPGenerator}, r"takes logits but the decoder returns values in \[-1.0, 1.0\]: set model.decoder"),
     ],
 )
 def test_options_out_of_range_are_named(options, message):
@@ -247,5 +247,5 @@ def test_options_out_of_range_are_named(options, message):
 
 
 def test_images_of_another_size_are_named():
-    with pytest.raises(ValueError, match=r"images are 1 x 9 x 9, but this VAE was made for 1 x 8 x 8"):
+    with pytest.raises(ValueError, match=r"images are 1 x 9 x 9, but this VAE was built for 1 x 8 x 8"):
         VAE(IMAGE_SHAPE, **SMALL).encode(torch.rand(2, 1, 9, 9))

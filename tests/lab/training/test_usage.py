@@ -58,7 +58,7 @@ def test_classes(capsys, in_tmp_path, options, message):
         (["--trainer.precision", "bf17"], "--trainer.precision is 'bf17': expected one of 64, 32, 16,"),
         (["--samples.gird", "3"], "there is no option --samples.gird of ImageSamples; did you mean grid?"),
         (["--optimizer.lr", "3"], "there is no option --optimizer; there are config, model, data, "),
-        (["--data.value_range", "[0,1]"], "the generator makes values in [-1.0, 1.0] but the data's are in [0.0"),
+        (["--data.value_range", "[0,1]"], "the generator produces values in [-1.0, 1.0] but the data's are in [0.0"),
         (["--data.batch_size", "0"], "batch_size is 0: use a whole number from 1 up"),
         (["--model.objective", "Wasserstein", "--model.objective.real_label", "0.9"], "Wasserstein has no labels in"),
         (["--ckpt_path", "nope.ckpt"], "there is no checkpoint nope.ckpt: a run keeps its own in RUN/checkpoints/"),

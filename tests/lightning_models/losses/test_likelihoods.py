@@ -102,7 +102,7 @@ def test_bernoulli_needs_pixels_in_0_to_1_and_logits(likelihood):
     likelihood.check((0.0, 1.0), LOGITS)
     with pytest.raises(ValueError, match=rf"the {name} .*data's are in \[-1.0, 1.0\]: set data.value_range to \[0.0"):
         likelihood.check((-1.0, 1.0), LOGITS)
-    with pytest.raises(ValueError, match=r"makes values in \[0.0, 1.0\]: set model.decoder.output to none"):
+    with pytest.raises(ValueError, match=r"returns values in \[0.0, 1.0\]: set model.decoder.output to none"):
         likelihood.check((0.0, 1.0), (0.0, 1.0))
 
 

@@ -20,7 +20,7 @@ def test_an_object_a_class_a_partial_and_a_dict_describe_the_same_thing():
 
 
 def test_what_cannot_be_kept_in_a_checkpoint_is_refused():
-    with pytest.raises(ValueError, match=r"cannot be kept in a checkpoint: give a class, functools\.partial"):
+    with pytest.raises(ValueError, match=r"cannot be stored in a checkpoint: use a class, functools\.partial"):
         describe({"optimizer": lambda parameters: torch.optim.Adam(parameters)})
 
 
@@ -45,6 +45,6 @@ def test_optimizers_are_fused_unless_the_config_chooses():
 
 
 def test_an_object_that_forgot_its_options_is_refused():
-    with pytest.raises(ValueError, match="cannot be kept in a checkpoint"):
+    with pytest.raises(ValueError, match="cannot be stored in a checkpoint"):
         describe(torch.nn.Linear(2, 3))  # its `bias` is a tensor, its `device` is not kept
     assert describe(torch.nn.ReLU(inplace=True))["init_args"] == {"inplace": True}

@@ -68,5 +68,5 @@ def test_without_an_end_a_schedule_says_what_it_needs():
 
 @pytest.mark.parametrize("build", [lambda: OneCycle(warmup=1.0), lambda: Cosine(warmup=-0.1), lambda: Steps(at=[1.5])])
 def test_a_share_out_of_range(build):
-    with pytest.raises(ValueError, match="use a share of the training, from 0 to below 1"):
+    with pytest.raises(ValueError, match="expected a number from 0 to below 1"):
         build()

@@ -66,7 +66,7 @@ def test_dropout_is_on_in_training_only():
     [
         (
             lambda: MLPClassifier(MNIST, 10, [199, 0]),
-            r"hidden_dims is \[199, 0\]: hidden layer 2 has 0 units, so nothing of the image",
+            r"hidden_dims is \[199, 0\]: hidden layer 2 has 0 units, so the output would not depend",
         ),
         (lambda: CNNClassifier(MNIST, 10, hidden_dims=[-1]), "hidden layer 1 has -1 units"),
         (lambda: CNNClassifier(MNIST, 10, [8] * 5, [3]), "28 x 28 cannot be halved 5 times: give fewer channels"),
@@ -78,7 +78,7 @@ def test_dropout_is_on_in_training_only():
             lambda: CNNClassifier(MNIST, 10, [8, 8], [3, 3, 3]),
             r"kernel_sizes is \[3, 3, 3\]: use odd numbers, at most one",
         ),
-        (lambda: MLPClassifier(MNIST, 10, dropout=1.0), "dropout is 1.0: use a share from 0"),
+        (lambda: MLPClassifier(MNIST, 10, dropout=1.0), "dropout is 1.0: expected a number from 0"),
         (lambda: MLPClassifier(MNIST, 10, activation="swish"), "activation 'swish' is unknown: choose one of 'relu'"),
     ],
 )
