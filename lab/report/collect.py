@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from lab.errors import UserError, UserFileError
 from lab.report.runs import EVALUATION, STATES, Run, Value, as_value, is_run, parse_yaml, read_run, read_text
 from lightning_models.metrics.directions import Direction, direction_of
 
@@ -60,12 +61,12 @@ def collect(folder: Path) -> Collection:
     """Read `folder`: a study (it has study.yaml), a run (config.yaml and results), or runs somewhere below it.
 
     Raises:
-        ValueError, OSError: where there is nothing to report, or a file cannot be understood; the message names it.
+        UserError: where there is nothing to report, or a file cannot be understood; the message names it.
     """
     if not folder.exists():
-        raise FileNotFoundError(f"{folder} does not exist: give the folder of a run, of several runs, or of a study")
+        raise UserFileError(f"{folder} does not exist: give the folder of a run, of several runs, or of a study")
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file: give the folder of a run, of several runs, or of a study")
+        raise UserError(f"{folder} is a file: give the folder of a run, of several runs, or of a study")
     if (folder / "study.yaml").is_file():
         return read_study(folder)
     if is_run(folder):
@@ -87,7 +88,7 @@ def read_runs(folder: Path) -> Collection:
     folders = list(run_folders(folder, DEEPEST))
     if not folders:
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
-        raise ValueError(
+        raise UserError(
             f"{folder} holds no run: expected config.yaml with metrics.csv or summary.json in it or in a folder below, "
             f"or a study.yaml; found {found}"
         )
@@ -174,14 +175,14 @@ def read_study(folder: Path) -> Collection:
     recorded = strings(path, study, "record")
     direction = study.get("direction")
     if direction not in (None, "minimize", "maximize"):
-        raise ValueError(f"{path}: direction is {direction!r}, expected minimize or maximize")
+        raise UserError(f"{path}: direction is {direction!r}, expected minimize or maximize")
     metrics = [Metric(name, direction_of(name)) for name in recorded]
     if metrics and direction is not None:
         metrics[0] = Metric(recorded[0], direction)
     notes: list[str] = []
     runs, options = read_results(folder, recorded, notes)
     if not runs:
-        raise ValueError(f"{folder / 'results.csv'} has no trial yet: run the study first")
+        raise UserError(f"{folder / 'results.csv'} has no trial yet: run the study first")
     plots = read_plots(path, study, options, recorded)
     varied = [option for option in options if len({run.settings.get(option) for run in runs}) > 1]
     if labels := study.get("labels"):
@@ -222,7 +223,7 @@ def strings(path: Path, study: dict[str, Any], key: str) -> list[str]:
     """The list of names under `key`."""
     content = study.get(key) or []
     if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
-        raise ValueError(f"{path}: {key} is {content!r}, expected a list of names")
+        raise UserError(f"{path}: {key} is {content!r}, expected a list of names")
     return content
 
 
@@ -231,12 +232,12 @@ def read_plots(path: Path, study: dict[str, Any], options: list[str], recorded: 
     plots = []
     for entry in study.get("plot") or []:
         if not isinstance(entry, dict) or not {"x", "y"} <= entry.keys():
-            raise ValueError(
+            raise UserError(
                 f"{path}: plot has {entry!r}, expected {{x: option, y: metric}}, with log_x: true if wanted"
             )
         for key, known in (("x", options), ("y", recorded)):
             if entry[key] not in known:
-                raise ValueError(f"{path}: plot has {key}: {entry[key]}, which results.csv has not: {', '.join(known)}")
+                raise UserError(f"{path}: plot has {key}: {entry[key]}, which results.csv has not: {', '.join(known)}")
         plots.append(Plot(entry["x"], entry["y"], bool(entry.get("log_x"))))
     return plots
 
@@ -245,22 +246,22 @@ def read_results(folder: Path, recorded: list[str], notes: list[str]) -> tuple[l
     """The trials of results.csv with what their folders hold, and the names of the overrides."""
     path = folder / "results.csv"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: the study in {folder} has not been run yet")
+        raise UserFileError(f"{path} does not exist: the study in {folder} has not been run yet")
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         lines = list(csv.reader(file))
     header = lines[0] if lines else []
     missing = [name for name in ("trial", "state", "run_dir") if name not in header]
     if missing:
-        raise ValueError(f"{path} has no column {' nor '.join(missing)}: it is not a study's table")
+        raise UserError(f"{path} has no column {' nor '.join(missing)}: it is not a study's table")
     options = [name for name in header if name not in FIXED_COLUMNS and name not in recorded]
     runs = []
     for number, cells in enumerate(lines[1:], start=2):
         try:
             if len(cells) != len(header):
-                raise ValueError(f"{len(cells)} cells, expected {len(header)}")
+                raise UserError(f"{len(cells)} cells, expected {len(header)}")
             row = dict(zip(header, cells, strict=True))
             if row["state"] not in STATES:
-                raise ValueError(f"state is '{row['state']}', expected one of {', '.join(STATES)}")
+                raise UserError(f"state is '{row['state']}', expected one of {', '.join(STATES)}")
             runs.append(read_trial(folder, row, options, recorded, notes))
         except ValueError as error:
             if number == len(lines) and len(cells) != len(header):  # its writer is at it, or was killed
@@ -268,7 +269,7 @@ def read_results(folder: Path, recorded: list[str], notes: list[str]) -> tuple[l
                 continue
             if str(folder) in str(error):  # a file of the trial, which the message names
                 raise
-            raise ValueError(f"{path}, line {number}: {error}") from None
+            raise UserError(f"{path}, line {number}: {error}") from None
     return runs, options
 
 

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
+from lab.errors import UserError
 from lab.report import charts, option_charts
 from lab.report.album import Album, texts
 from lab.report.charts import Chart
@@ -36,7 +37,7 @@ def write_page(folder: Path) -> Path:
     """Make `folder`/report.html; the old one is replaced when the new one is complete.
 
     Raises:
-        ValueError, OSError: see `collect`.
+        UserError: see `collect`.
     """
     text = render(collect(folder))
     path = folder / PAGE
@@ -45,7 +46,7 @@ def write_page(folder: Path) -> Path:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        raise OSError(f"{path} cannot be written ({error.strerror}): copy the folder to a place that can") from error
+        raise UserError(f"{path} cannot be written ({error.strerror}): copy the folder to a place that can") from error
     return path
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from lab.errors import UserError
+
 LARGEST_BLOCK = 10  # of equal pixels, as pictures.to_picture enlarges small images
 SHARP_BYTES = 60_000  # a picture kept pixel by pixel; what is larger is compressed
 QUALITY = 82  # of WebP
@@ -34,13 +36,13 @@ def embed(path: Path, side: int) -> Picture:
     Enlarged pixels are made single again (the page shows them as blocks) and kept exactly; photographs become WebP.
 
     Raises:
-        ValueError: if the file is no picture.
+        UserError: if the file is no picture.
     """
     try:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError) as error:  # Pillow's three ways to say it
-        raise ValueError(f"{path} is not a picture ({error}): remove it, and report again") from None
+        raise UserError(f"{path} is not a picture ({error}): remove it, and report again") from None
     block = block_size(np.asarray(image))
     if block > 1:
         image = image.resize((image.width // block, image.height // block), Image.Resampling.NEAREST)

@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from lab.errors import UserError
+
 State = Literal["complete", "failed", "pruned", "running", "waiting"]
 STATES: tuple[State, ...] = get_args(State)
 Value = int | float | str | bool | None
@@ -95,7 +97,7 @@ def read_run(folder: Path, name: str, notes: list[str]) -> Run:
     """The run in `folder`. What is missing is left out; a last row of metrics.csv that is cut off is named in `notes`.
 
     Raises:
-        ValueError: if a file cannot be understood; the message names it.
+        UserError: if a file cannot be understood; the message names it.
     """
     config_text = read_text(folder / "config.yaml")
     config = parse_yaml(folder / "config.yaml", config_text) if config_text else {}
@@ -160,9 +162,9 @@ def parse_yaml(path: Path, text: str) -> dict[str, Any]:
     try:
         content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, expected options with their values")
+        raise UserError(f"{path} holds {type(content).__name__}, expected options with their values")
     return content
 
 
@@ -174,14 +176,14 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON ({error}): repair or remove it, and report again") from None
+        raise UserError(f"{path} is not JSON ({error}): repair or remove it, and report again") from None
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; an empty one where there is no file."""
     content = read_json(path)
     if content is not None and not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, expected an object with names and values")
+        raise UserError(f"{path} holds a {type(content).__name__}, expected an object with names and values")
     return content or {}
 
 
@@ -189,10 +191,10 @@ def numbers(summary: dict[str, Any], key: str, path: Path) -> dict[str, float]:
     """`summary[key]` as names with numbers."""
     content = summary.get(key) or {}
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: {key} is a {type(content).__name__}, expected an object with names and numbers")
+        raise UserError(f"{path}: {key} is a {type(content).__name__}, expected an object with names and numbers")
     for name, value in content.items():
         if not isinstance(value, (int, float)):
-            raise ValueError(f"{path}: {key}.{name} is {value!r}, expected a number")
+            raise UserError(f"{path}: {key}.{name} is {value!r}, expected a number")
     return content
 
 
@@ -200,7 +202,7 @@ def one(summary: dict[str, Any], key: str, kind: type | tuple[type, ...], path: 
     """`summary[key]`, which is of this kind; None where it is not said."""
     value = summary.get(key)
     if value is not None and not isinstance(value, kind):
-        raise ValueError(f"{path}: {key} is {value!r}, which no run writes there: repair or remove it")
+        raise UserError(f"{path}: {key} is {value!r}, which no run writes there: repair or remove it")
     return value
 
 
@@ -218,21 +220,21 @@ def read_curves(path: Path, notes: list[str]) -> dict[str, Curve]:
         return {}
     header, rows = lines[0], lines[1:]
     if "step" not in header:
-        raise ValueError(f"{path} has no column 'step' in its first line: it is no metrics.csv of a run")
+        raise UserError(f"{path} has no column 'step' in its first line: it is no metrics.csv of a run")
     step_column = header.index("step")
     steps: dict[str, list[int]] = {name: [] for name in header if name not in COUNTERS}
     values: dict[str, list[float]] = {name: [] for name in steps}
     for number, row in enumerate(rows, start=2):
         try:
             if len(row) != len(header):
-                raise ValueError(f"{len(row)} cells, expected {len(header)}")
+                raise UserError(f"{len(row)} cells, expected {len(header)}")
             step = int(row[step_column])
             found = [(name, float(cell)) for name, cell in zip(header, row, strict=True) if cell and name in steps]
         except ValueError as error:
             if number == len(rows) + 1:
                 notes.append(f"The last line of {path.parent.name}/{path.name} is incomplete and was left out.")
                 continue
-            raise ValueError(f"{path}, line {number}: {error}") from None
+            raise UserError(f"{path}, line {number}: {error}") from None
         for name, value in found:
             steps[name].append(step)
             values[name].append(value)
@@ -243,7 +245,7 @@ def read_alarms(path: Path) -> list[Alarm]:
     """The alarms of a run, oldest first."""
     content = read_json(path) or []
     if not isinstance(content, list) or not all(isinstance(alarm, dict) for alarm in content):
-        raise ValueError(f"{path}: expected a list of alarms, each an object with 'name' and 'message'")
+        raise UserError(f"{path}: expected a list of alarms, each an object with 'name' and 'message'")
     return [Alarm(str(a.get("name", "alarm")), str(a.get("message", "")), a.get("batch")) for a in content]
 
 

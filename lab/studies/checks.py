@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.errors import UserError
+
 SEARCH_KEYS = ("sampler", "trials")
 RANGE_KEYS = ("low", "high", "log", "int", "choices")
 PLOT_KEYS = ("x", "y", "log_x")
@@ -19,61 +21,61 @@ OWN_OPTIONS = {
 
 
 def check_choices(path: Path, kind: str, known: dict[str, Any]) -> None:
-    """Raise ValueError for a value that is none of its key's, or a key of a search where there is none."""
+    """Raise a UserError for a value that is none of its key's, or a key of a search where there is none."""
     for key, choices in (
         ("direction", ("minimize", "maximize")), ("sampler", ("random", "tpe")), ("pruner", ("none", "median", "asha")),
     ):  # fmt: skip
         if key in known and known[key] not in choices:
-            raise ValueError(f"{path}: {key} is {known[key]!r}: choose one of {', '.join(choices)}")
+            raise UserError(f"{path}: {key} is {known[key]!r}: choose one of {', '.join(choices)}")
     for key in SEARCH_KEYS:
         if key in known and kind != "search":
-            raise ValueError(f"{path}: {key} is of a search, but there is a {kind}, all of which is run: leave it out")
+            raise UserError(f"{path}: {key} is of a search, but there is a {kind}, all of which is run: leave it out")
     if not isinstance(known.get("trials", 1), int) or known.get("trials", 1) < 1:
-        raise ValueError(f"{path}: trials is {known['trials']!r}: give a whole number from 1 up")
+        raise UserError(f"{path}: trials is {known['trials']!r}: give a whole number from 1 up")
 
 
 def check_labels(path: Path, kind: str, space: Any, labels: Any) -> None:
-    """Raise ValueError for names that are not one for each setting of a list."""
+    """Raise a UserError for names that are not one for each setting of a list."""
     if labels and not (kind == "list" and isinstance(labels, list) and len(labels) == len(set(map(str, labels)))):
-        raise ValueError(f"{path}: labels is {labels!r}: give a list of different names, for the settings of a list")
+        raise UserError(f"{path}: labels is {labels!r}: give a list of different names, for the settings of a list")
     if labels and len(labels) != len(space):
-        raise ValueError(f"{path}: there are {len(labels)} labels for {len(space)} settings: give one for each")
+        raise UserError(f"{path}: there are {len(labels)} labels for {len(space)} settings: give one for each")
 
 
 def check_own_options(path: Path, settings: Iterable[dict[str, Any]]) -> None:
-    """Raise ValueError for an option that the study gives to its trials itself."""
+    """Raise a UserError for an option that the study gives to its trials itself."""
     for option in itertools.chain.from_iterable(settings):
         if option in OWN_OPTIONS:
-            raise ValueError(f"{path}: {option} is the study's own to give to its trials: {OWN_OPTIONS[option]}")
+            raise UserError(f"{path}: {option} is the study's own to give to its trials: {OWN_OPTIONS[option]}")
 
 
 def check_plot(path: Path, plot: Sequence[Any], options: Sequence[str], record: Sequence[str]) -> None:
-    """Raise ValueError for a plot of what is not varied or not recorded."""
+    """Raise a UserError for a plot of what is not varied or not recorded."""
     for drawn in plot:
         if not isinstance(drawn, dict):
-            raise ValueError(f"{path}: plot has {drawn!r}: write `- {{x: model.latent_dim, y: val/fid}}` a line")
+            raise UserError(f"{path}: plot has {drawn!r}: write `- {{x: model.latent_dim, y: val/fid}}` a line")
         unknown(path, drawn, PLOT_KEYS, "key of plot")
         if drawn.get("x") not in options:
-            raise ValueError(f"{path}: plot has x: {drawn.get('x')}, but what is varied is {', '.join(options)}")
+            raise UserError(f"{path}: plot has x: {drawn.get('x')}, but what is varied is {', '.join(options)}")
         if drawn.get("y") not in record:
-            raise ValueError(f"{path}: plot has y: {drawn.get('y')}, but what is recorded is {', '.join(record)}")
+            raise UserError(f"{path}: plot has y: {drawn.get('y')}, but what is recorded is {', '.join(record)}")
 
 
 def check_space(path: Path, kind: str, space: Any) -> None:
-    """Raise ValueError for a space with nothing in it, or of the wrong form."""
+    """Raise a UserError for a space with nothing in it, or of the wrong form."""
     if kind == "list":
         if not isinstance(space, list) or not space or not all(isinstance(setting, dict) for setting in space):
-            raise ValueError(f"{path}: list is empty or no list of settings: write `- {{model.latent_dim: 10}}` a line")
+            raise UserError(f"{path}: list is empty or no list of settings: write `- {{model.latent_dim: 10}}` a line")
         return
     if not isinstance(space, dict) or not space:
-        raise ValueError(f"{path}: {kind} is empty: give options, such as model.latent_dim: [10, 20]")
+        raise UserError(f"{path}: {kind} is empty: give options, such as model.latent_dim: [10, 20]")
     for option, values in space.items():
         if kind == "grid" and not (isinstance(values, list) and values):
-            raise ValueError(f"{path}: the grid of {option} is {values!r}: give a list with at least one value")
+            raise UserError(f"{path}: the grid of {option} is {values!r}: give a list with at least one value")
         if kind == "search" and not (
             isinstance(values, dict) and ("choices" in values or {"low", "high"} <= set(values))
         ):
-            raise ValueError(
+            raise UserError(
                 f"{path}: {option} is {values!r}: give {{low: 1e-4, high: 1e-2, log: true}} or {{choices: [...]}}"
             )
         if kind == "search":
@@ -81,24 +83,24 @@ def check_space(path: Path, kind: str, space: Any) -> None:
             if "choices" not in values:
                 check_range(path, option, values)
             elif set(values) > {"choices"} or not (isinstance(values["choices"], list) and values["choices"]):
-                raise ValueError(f"{path}: {option} is {values!r}: give {{choices: [16, 64]}}, or low and high")
+                raise UserError(f"{path}: {option} is {values!r}: give {{choices: [16, 64]}}, or low and high")
 
 
 def check_range(path: Path, option: str, values: dict[str, Any]) -> None:
-    """Raise ValueError for a range with nothing in it."""
+    """Raise a UserError for a range with nothing in it."""
     try:
         low, high = float(values["low"]), float(values["high"])  # YAML reads 1e-4 as text
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: the range of {option} is {values!r}: low and high are numbers") from error
+        raise UserError(f"{path}: the range of {option} is {values!r}: low and high are numbers") from error
     if not low < high or (values.get("log") and low <= 0):
         positive = " with log: true, above 0," if values.get("log") else ""
-        raise ValueError(f"{path}: the range of {option} goes from {low:g} to {high:g}: give low{positive} below high")
+        raise UserError(f"{path}: the range of {option} goes from {low:g} to {high:g}: give low{positive} below high")
 
 
 def unknown(path: Path, given: dict[str, Any], known: tuple[str, ...], what: str) -> None:
-    """Raise ValueError for a key that is not known."""
+    """Raise a UserError for a key that is not known."""
     for key in given:
         if key not in known:
             nearest = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean {nearest[0]}?" if nearest else f"use {', '.join(known)}"
-            raise ValueError(f"{path}: there is no {what} {key}; {hint}")
+            raise UserError(f"{path}: there is no {what} {key}; {hint}")

@@ -17,7 +17,7 @@ import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
-from lab.errors import INTERRUPTED, TERMINATED
+from lab.errors import INTERRUPTED, TERMINATED, UserError
 from lab.studies.heartbeat import GivenUpError, signing
 from lab.studies.queue import (
     NUMBER,
@@ -63,14 +63,14 @@ def open_books(study: Study, study_dir: Path, storage: optuna.storages.BaseStora
     if there is None:
         books.set_user_attr("study", study.as_dict())
     elif there != study.as_dict():
-        raise ValueError(
+        raise UserError(
             f"the storage already holds another study of the name {books.study_name} ({there.get('title')}): "
             "rename the study's file, or use another storage"
         )
     finished = [trial for trial in standing(books).values() if trial.state is TrialState.COMPLETE]
     in_folder = isinstance(storage, optuna.storages.JournalStorage)
     if finished and not in_folder and not any((study_dir / trial.user_attrs["run_dir"]).is_dir() for trial in finished):
-        raise ValueError(
+        raise UserError(
             f"the storage holds {len(finished)} complete trials of {books.study_name}, but {study_dir} has none of "
             "their runs: give the --study_dir that they are in, or another --storage"
         )
@@ -95,7 +95,7 @@ def work(study: Study, study_dir: Path, storage_url: str | None) -> None:
     """Take trials until there is none left.
 
     Raises:
-        OSError: if the books cannot be kept any more.
+        UserError: if the books cannot be kept any more.
         SystemExit: with status 130 after Ctrl-C and 143 after SIGTERM; the trial that was under way is put back.
     """
     with Stops() as stops:
@@ -105,9 +105,9 @@ def work(study: Study, study_dir: Path, storage_url: str | None) -> None:
                 if not take_one(study, study_dir, books, stops):
                     return
             except (OSError, StorageInternalError) as error:
-                raise OSError(
-                    f"the books of the study cannot be kept any more ({error}): make room on the disk or start the "
-                    "storage again; then the same command goes on"
+                raise UserError(
+                    f"cannot write to the study's storage ({error}): make room on the disk or start the storage again; "
+                    "then the same command resumes"
                 ) from error
             try:
                 with stops.writing():
@@ -253,10 +253,10 @@ def write_results(study: Study, study_dir: Path, books: optuna.Study) -> list[di
 
 
 def check_size(study: Study, allow_large: bool) -> None:
-    """Raise ValueError for a study that can hardly be meant."""
+    """Raise a UserError for a study that can hardly be meant."""
     if study.num_trials > LARGEST and not allow_large:
         settings = study.num_trials // len(study.seeds)
-        raise ValueError(
+        raise UserError(
             f"{study.name} has {study.num_trials:,} trials ({settings:,} settings, {len(study.seeds)} seeds): "
             "make the grid smaller, search with a number of trials, or say --allow_large"
         )

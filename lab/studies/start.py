@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from lab.errors import TERMINATED
+from lab.errors import TERMINATED, UserError
 from lab.studies import engine
 from lab.studies.queue import put_back_lost, retry_failed
 from lab.studies.storage import open_storage, without_password
@@ -27,25 +27,23 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
     """Make the study's folder, or find that it belongs to this study.
 
     Raises:
-        ValueError: if it belongs to another one, or holds other files.
+        UserError: if it belongs to another one, or holds other files.
     """
     path = study_dir / "study.yaml"
     if study_dir.exists() and not study_dir.is_dir():
-        raise ValueError(f"--study_dir {study_dir} is a file: give a folder that does not exist yet")
+        raise UserError(f"--study_dir {study_dir} is a file: give a folder that does not exist yet")
     if path.is_file():
         there = yaml.safe_load(path.read_text())
         ours = study.as_dict()
         differing = [key for key in ours if there.get(key) != ours[key]]
         if differing:
-            raise ValueError(
+            raise UserError(
                 f"{study_dir} holds another study, {there.get('title')!r} ({', '.join(differing)} differ): "
                 "choose another --study_dir"
             )
         return
     if study_dir.is_dir() and any(study_dir.iterdir()):
-        raise ValueError(
-            f"--study_dir {study_dir} holds other files: give a folder that is empty or does not exist yet"
-        )
+        raise UserError(f"--study_dir {study_dir} holds other files: give a folder that is empty or does not exist yet")
     study_dir.mkdir(parents=True, exist_ok=True)
     packages = ("torch", "pytorch-lightning", "optuna")
     kept = {
@@ -63,7 +61,6 @@ def check_options(study: Study) -> None:
 
     A trial of several devices is refused: Lightning would start this command again for each further one.
     """
-    from lab.errors import UserError
     from lab.training.plan import Plan
 
     settings = study.settings[:MOST_CHECKED] or [corner(study, end) for end in ("low", "high")]
@@ -78,7 +75,7 @@ def check_options(study: Study) -> None:
                     raise UserError(f"trainer.{name} is {trainer[name]}: a trial runs on one device; take more workers")
         except ValueError as mistake:
             tried = describe(setting) or "its base"
-            raise ValueError(f"the study {study.name} cannot try {tried}: {mistake}") from mistake
+            raise UserError(f"the study {study.name} cannot try {tried}: {mistake}") from mistake
 
 
 def corner(study: Study, end: str) -> dict[str, Any]:

@@ -7,21 +7,27 @@ from pathlib import Path
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
+from lab.errors import UserError
+
 
 def open_storage(url: str | None, study_dir: Path) -> BaseStorage:
     """The journal in the study's folder, a database, or Optuna's gRPC proxy.
 
     Raises:
-        ConnectionError: if it cannot be reached.
-        ValueError: if the study's books are kept elsewhere.
+        UserError: if it cannot be reached.
+        UserError: if the study's books are kept elsewhere.
     """
     journal = study_dir / "journal.log"
     if url is None:
         if (study_dir / "results.csv").exists() and not journal.exists():
-            raise ValueError(f"the books of {study_dir} are in a storage: give the --storage that it was started with")
+            raise UserError(
+                f"the trials of {study_dir} are stored in a storage: give the --storage that it was started with"
+            )
         return open_journal(journal)
     if journal.exists():
-        raise ValueError(f"the books of {study_dir} are in {journal}: leave --storage out, or choose another folder")
+        raise UserError(
+            f"the trials of {study_dir} are stored in {journal}: leave --storage out, or choose another folder"
+        )
     try:
         if url.startswith("grpc://"):
             host, _, port = url.removeprefix("grpc://").partition(":")
@@ -31,7 +37,7 @@ def open_storage(url: str | None, study_dir: Path) -> BaseStorage:
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ConnectionError(
+        raise UserError(
             f"the storage {without_password(url)} cannot be used ({reason[:200]}): start it, correct its address "
             "(such as postgresql+psycopg://user:password@host/database or grpc://host:13000), or leave --storage out"
         ) from error

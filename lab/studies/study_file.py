@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
+from lab.errors import UserError, UserFileError
 from lab.studies.checks import (
     SEARCH_KEYS,
     check_choices,
@@ -142,26 +143,26 @@ def read_study(path: Path, quick: bool = False) -> Study:
     """The study in a YAML file, at its full or at its quick size.
 
     Raises:
-        ValueError, OSError: for a file that is no study; the message says what is wrong and what would be right.
+        UserError: for a file that is no study; the message says what is wrong and what would be right.
     """
     if not path.is_file():
         others = sorted(str(other) for other in Path("configs/studies").rglob("*.yaml"))
         nearest = difflib.get_close_matches(str(path), others, n=3)
         hint = f"did you mean {', '.join(nearest)}?" if nearest else "give a file such as those below configs/studies/"
-        raise FileNotFoundError(f"there is no study {path}: {hint}")
+        raise UserFileError(f"there is no study {path}: {hint}")
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(given, dict):
-        raise ValueError(f"{path} holds no study: expected keys such as base, grid, seeds and record")
+        raise UserError(f"{path} holds no study: expected keys such as base, grid, seeds and record")
     unknown(path, given, KEYS, "key")
     if quick:
         if "quick" not in given:
-            raise ValueError(f"{path} has no quick size: add a key `quick`, or leave out --quick")
+            raise UserError(f"{path} has no quick size: add a key `quick`, or leave out --quick")
         smaller = given["quick"] or {}
         if not isinstance(smaller, dict):
-            raise ValueError(f"{path}: quick is {smaller!r}: give {', '.join(QUICK_KEYS)} of the quick size")
+            raise UserError(f"{path}: quick is {smaller!r}: give {', '.join(QUICK_KEYS)} of the quick size")
         unknown(path, smaller, QUICK_KEYS, "key of quick")
         given = {
             **given,
@@ -182,16 +183,16 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     """The study that `given` describes."""
     kinds = [kind for kind in KINDS if kind in given]
     if len(kinds) != 1:
-        raise ValueError(f"{path} has {' and '.join(kinds) or 'none of ' + ', '.join(KINDS)}: give exactly one of them")
+        raise UserError(f"{path} has {' and '.join(kinds) or 'none of ' + ', '.join(KINDS)}: give exactly one of them")
     kind: Any = kinds[0]
     for key in ("title", "base", "record"):
         if not given.get(key):
-            raise ValueError(f"{path}: the key {key} is missing or empty")
+            raise UserError(f"{path}: the key {key} is missing or empty")
     for key in ("title", "base"):
         if not isinstance(given[key], str):
-            raise ValueError(f"{path}: {key} is {given[key]!r}: give a text")
+            raise UserError(f"{path}: {key} is {given[key]!r}: give a text")
     if not Path(given["base"]).is_file():
-        raise FileNotFoundError(f"{path}: there is no config {given['base']}: start in the project's folder")
+        raise UserFileError(f"{path}: there is no config {given['base']}: start in the project's folder")
     space = given[kind]
     check_space(path, kind, space)
     known: dict[str, Any] = {
@@ -202,17 +203,17 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     check_labels(path, kind, space, labels)
     seeds = given.get("seeds", [0])
     if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
-        raise ValueError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
+        raise UserError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
     record = [given["record"]] if isinstance(given["record"], str) else given["record"]
     if not isinstance(record, list) or not all(isinstance(name, str) for name in record):
-        raise ValueError(f"{path}: record is {record!r}: give a list of metrics, such as [val/accuracy, val/loss]")
+        raise UserError(f"{path}: record is {record!r}: give a list of metrics, such as [val/accuracy, val/loss]")
     overrides = given.get("overrides") or {}
     if not isinstance(overrides, dict):
-        raise ValueError(f"{path}: overrides is {overrides!r}: give options, such as data.batch_size: 64")
+        raise UserError(f"{path}: overrides is {overrides!r}: give options, such as data.batch_size: 64")
     check_own_options(path, [overrides, *(space if kind == "list" else [space])])
     if "direction" not in known:
         if (better := direction_of(record[0])) is None:
-            raise ValueError(f"{path}: is less or more {record[0]} better? Give direction: minimize or maximize")
+            raise UserError(f"{path}: is less or more {record[0]} better? Give direction: minimize or maximize")
         known["direction"] = better
     study = Study(
         name=name_of(path),

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from lab.errors import UserError
+
 EARLY = 5  # observations that say what is normal for this run
 UPDATES_TO_LEARN = 1000  # of G, after which samples should differ
 
 
-class StoppedByAlarmError(ValueError):
+class StoppedByAlarmError(UserError):
     """A run was stopped because it is failing."""
 
 

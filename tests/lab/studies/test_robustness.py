@@ -102,7 +102,7 @@ def test_books_on_a_full_disk_end_in_one_message_and_can_be_read_again(tmp_path,
         assert run(path, study_dir) == 2
     monkeypatch.setattr(optuna.storages.journal.JournalFileBackend, "append_logs", original)
     error = capsys.readouterr().err
-    assert "error: the books of the study cannot be kept any more" in error
+    assert "error: cannot write to the study's storage" in error
     assert "make room" in error
     lose(study_dir)
     assert run(path, study_dir) == 0

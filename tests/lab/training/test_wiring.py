@@ -9,6 +9,7 @@ import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 import cli
+from lab.training import callbacks as run_callbacks
 from lab.training import cli as training_cli
 from lightning_models.callbacks.alarms import Alarms
 from lightning_models.callbacks.image_samples import ImageSamples
@@ -171,6 +172,6 @@ def test_a_run_that_nothing_ends_has_twenty_epochs(given, epochs):
 def test_the_best_checkpoint_is_chosen_when_its_metric_is_measured(tmp_path, monkeypatch, metric, after_epochs):
     """The quality of samples is measured after epochs, everything else in a validation."""
     made = []
-    monkeypatch.setattr(training_cli, "BestCheckpoint", lambda *args, **options: made.append((args, options)))
-    training_cli.checkpoints(tmp_path, (metric, "min"))
+    monkeypatch.setattr(run_callbacks, "BestCheckpoint", lambda *args, **options: made.append((args, options)))
+    run_callbacks.checkpoints(tmp_path, (metric, "min"))
     assert made == [((tmp_path, metric, "min"), {"save_on_train_epoch_end": after_epochs})]
