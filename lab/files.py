@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,3 +27,24 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+SYSTEM_NAMES = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "thumbs.db", "ehthumbs.db", "desktop.ini"}
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of that name is hidden, or kept by an operating system or network drive for itself."""
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def displayable(name: str) -> str:
+    """A file's name with replacement characters for bytes that are not UTF-8, which no terminal or figure shows."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def displayable_names(names: Sequence[str]) -> list[str]:
+    r"""Displayable names that stay different: with escapes such as \xe9 where two would look the same."""
+    shown = [displayable(name) for name in names]
+    if len(set(shown)) == len(set(names)):
+        return shown
+    return [name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for name in names]

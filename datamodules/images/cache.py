@@ -1,16 +1,11 @@
-"""Images of a folder or zip as one tensor: decoded once, in parallel, and kept in a cache file."""
+"""Images of a folder or zip as one tensor: decoded once, in parallel, and stored in a cache file."""
 
-import contextlib
 import hashlib
-import io
 import json
 import os
 import sys
-import zipfile
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -18,9 +13,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from datamodules.images.files import opened
 from datamodules.images.listing import ImageListing
 from lab.errors import UserError
-from lab.files import atomic_write
+from lab.files import atomic_write, displayable
 
 FORMAT = 1  # to be raised whenever the same file would be decoded to other pixels
 
@@ -65,16 +61,19 @@ def decode_images(listing: ImageListing, image_size: int, channels: int) -> Tens
     """
     images = np.empty((len(listing.files), channels, image_size, image_size), dtype=np.uint8)
 
+    is_animated = np.zeros(len(images), dtype=bool)
+
     def problem_of(index: int) -> str | None:
         name = listing.files[index].name
         try:
-            with open_file(name) as file:
-                images[index] = decode_image(file, image_size, channels)
+            with open_file(name) as file, Image.open(file) as image:
+                is_animated[index] = image.format != "MPO" and getattr(image, "is_animated", False)
+                images[index] = decode_image(image, image_size, channels)
         except Exception as error:  # what the decoders raise for broken files has no common class
-            return f"{name}: {error}"
+            return f"{displayable(name)}: {error}"
         return None
 
-    with _opened(listing.path) as open_file:
+    with opened(listing.path) as open_file:
         pool = ThreadPoolExecutor()
         try:
             # Pillow decodes and scales outside of Python's lock, but opens a file under it: with thumbnails the threads
@@ -92,37 +91,32 @@ def decode_images(listing: ImageListing, image_size: int, channels: int) -> Tens
             f"{len(problems)} of {len(images)} images in {listing.path} cannot be read; repair or remove them:\n  "
             + "\n  ".join(problems[:10] + more)
         )
+    if is_animated.any():
+        first = displayable(listing.files[int(is_animated.argmax())].name)
+        print(
+            f"{listing.path}: of {is_animated.sum():,} files with several pictures, such as {first}, the first "
+            "picture is used",
+            file=sys.stderr,
+        )
     return torch.from_numpy(images)
 
 
-def decode_image(file: BinaryIO, image_size: int, channels: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def decode_image(image: Image.Image, image_size: int, channels: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """One image as (channels, image_size, image_size) uint8: upright, its short side scaled, its centre cut out.
 
     Transparent parts become white.
     """
     mode = "RGB" if channels == 3 else "L"
-    image: Image.Image
-    with Image.open(file) as image:
-        if image.mode.startswith(("I", "F")):
-            raise UserError(f"has more than 8 bits a channel (mode {image.mode}): convert it to 8 bits")
-        image.draft(mode, (2 * image_size, 2 * image_size))  # lets the JPEG decoder skip detail that scaling removes
-        image = ImageOps.exif_transpose(image)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = ImageOps.fit(image.convert(mode), (image_size, image_size), Image.Resampling.BICUBIC)
+    if image.mode.startswith(("I", "F")):
+        raise UserError(f"has more than 8 bits a channel (mode {image.mode}): convert it to 8 bits")
+    image.draft(mode, (2 * image_size, 2 * image_size))  # lets the JPEG decoder skip detail that scaling removes
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = ImageOps.fit(image.convert(mode), (image_size, image_size), Image.Resampling.BICUBIC)
     pixels = np.asarray(image).reshape(image_size, image_size, channels)
     return pixels.transpose(2, 0, 1)
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Callable[[str], BinaryIO]]:
-    """A function that opens a file of the folder or zip `path` by its name."""
-    if path.is_dir():
-        yield lambda name: (path / name).open("rb")
-    else:
-        with zipfile.ZipFile(path) as archive:
-            yield lambda name: io.BytesIO(archive.read(name))
 
 
 def _write(images: Tensor, cache_file: Path) -> None:

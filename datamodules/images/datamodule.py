@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from datamodules.checks import check_at_least_one, check_fraction
+from datamodules.described_data import DescribedDataModule, content_hash
 from datamodules.images.augmentation import flip_half_of_them, shift_randomly
 from datamodules.images.class_subset import chosen_classes
 from datamodules.resumable_loader import default_seed
@@ -24,7 +24,7 @@ Augmentation = Callable[[Batch, torch.Generator], Batch]
 VALUE_RANGES = ((-1.0, 1.0), (0.0, 1.0))
 
 
-class ImageDataModule(LightningDataModule, ABC):
+class ImageDataModule(DescribedDataModule, ABC):
     """Images and their classes, read once into memory; batches of (images, labels).
 
     A kind of images says what it is without reading any pixel (`native_shape`, `native_class_names`: the model is built
@@ -93,6 +93,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self.val_fraction = val_fraction
         self.validate_on_test = validate_on_test
         self.split_seed = split_seed
+        self._hash: str | None = None
         self.seed = default_seed() if seed is None else seed
 
     @property
@@ -138,8 +139,31 @@ class ImageDataModule(LightningDataModule, ABC):
             self.train_images, self.train_labels = parts["train"]
             self.val_images, self.val_labels = parts["val"]
             self.test_images, self.test_labels = parts["test"]
+            if stage == "fit":
+                self.print_found()
         if stage == "fit" and self.trainer is not None and len(self.val_images) == 0:
             self.trainer.limit_val_batches = 0  # Lightning warns of an empty loader
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Images in each split; known after `setup`."""
+        return {"train": len(self.train_images), "val": len(self.val_images), "test": len(self.test_images)}
+
+    @property
+    def fingerprint(self) -> dict[str, int | str]:
+        """The sizes of the splits, the number of classes, and a hash of the data."""
+        if self._hash is None:
+            self._hash = self.content_hash()
+        return {**self.split_sizes, "classes": self.num_classes, "hash": self._hash}
+
+    def content_hash(self) -> str:
+        """A hash of all labels and of the first 1,000 images of each split."""
+        splits = (
+            (self.train_images, self.train_labels),
+            (self.val_images, self.val_labels),
+            (self.test_images, self.test_labels),
+        )
+        return content_hash(tensor.numpy().tobytes() for images, labels in splits for tensor in (images[:1000], labels))
 
     def train_dataloader(self) -> TensorLoader:
         """Batches of the training images."""

@@ -3,12 +3,17 @@
 from functools import cached_property
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from datamodules.checks import check_fraction
+from datamodules.described_data import content_hash
 from datamodules.images.cache import load_images
-from datamodules.images.datamodule import ImageDataModule, LabelledImages, random_split
+from datamodules.images.class_subset import chosen_classes
+from datamodules.images.datamodule import ImageDataModule, LabelledImages
 from datamodules.images.listing import ImageListing, find_images, list_images
+from datamodules.splits import is_held_out
+from lab.files import displayable
 
 TEST_SEED = 0  # the test images do not depend on the seeds of a run
 
@@ -71,11 +76,57 @@ class ImageFolder(ImageDataModule):
         self._load()
 
     def read_parts(self) -> dict[str, LabelledImages]:
-        """The decoded images."""
-        parts = self.listing.divided(self._load())
-        if "test" not in parts:
-            parts["train"], parts["test"] = random_split(parts["train"], self.test_fraction, TEST_SEED, "test_fraction")
-        return parts
+        """The decoded images of each split."""
+        images, labels = self._load(), self.listing.labels
+        if all(len(indices) == 0 for split, indices in self.split_indices.items() if split != "train"):
+            nothing = (images[:0], labels[:0])
+            return dict.fromkeys(self.split_indices, nothing) | {"train": (images, labels)}  # nothing is copied
+        return {split: (images[indices], labels[indices]) for split, indices in self.split_indices.items()}
+
+    @cached_property
+    def split_indices(self) -> dict[str, Tensor]:
+        """Indices of the listed files in each split; where there are no folders, by a hash of each file's name.
+
+        So a file that is added or removed leaves the others where they are.
+        """
+        splits = dict(self.listing.parts)
+        if "test" not in splits:
+            splits["train"], splits["test"] = self._held_out(splits["train"], self.test_fraction, f"test {TEST_SEED}")
+        if "val" not in splits and not self.validate_on_test:
+            splits["train"], splits["val"] = self._held_out(
+                splits["train"], self.val_fraction, f"val {self.split_seed}"
+            )
+        return splits
+
+    def _held_out(self, indices: Tensor, fraction: float, key: str) -> tuple[Tensor, Tensor]:
+        names = [self.listing.names[index] for index in indices.tolist()]
+        classes = [self.listing.class_names[label] for label in self.listing.labels[indices].tolist()]
+        held_out = torch.tensor(is_held_out(names, classes, fraction, key))
+        return indices[~held_out], indices[held_out]
+
+    @property
+    def found(self) -> str:
+        """The images of each class and split, and the files that are left out."""
+        counts = self.listing.labels.bincount().tolist()
+        numbers = chosen_classes(self.classes, self.native_class_names)
+        classes = [f"{self.native_class_names[number]} {counts[number]:,}" for number in numbers]
+        more = [f"{len(classes) - 10} more"] if len(classes) > 10 else []
+        sizes = self.split_sizes
+        return (
+            f"{displayable(str(self.listing.path))}: {len(self.listing.files):,} images; "
+            f"{len(classes)} {'class' if len(classes) == 1 else 'classes'} ({', '.join(classes[:10] + more)}); "
+            + ", ".join(f"{split} {size:,}" for split, size in sizes.items())
+            + (f"; left out: {self.listing.left_out}" if self.listing.left_out else "")
+        )
+
+    def content_hash(self) -> str:
+        """A hash of the files' names, sizes and splits, which is the same after the folder has been copied."""
+        listing, splits = self.listing, self.split_indices.items()
+        split_of_file = {index: split for split, indices in splits for index in indices.tolist()}
+        return content_hash(
+            f"{name}\0{file.num_bytes}\0{split_of_file[index]}".encode("utf-8", "surrogateescape")
+            for index, (name, file) in enumerate(zip(listing.names, listing.files, strict=True))
+        )
 
     def _load(self) -> Tensor:
         return load_images(self.listing, self.image_size, self.channels, self.cache_dir)

@@ -2,27 +2,18 @@
 
 import difflib
 import os
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from datamodules.data_root import data_root
+from datamodules.images.files import ImageFile, find_files
+from datamodules.images.formats import image_endings
+from datamodules.splits import split_of_folder
 from lab.errors import UserError, UserFileError
-
-IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """One image; a change of the file changes this."""
-
-    name: str  # relative to the folder or zip, with "/"
-    num_bytes: int
-    version: int  # the time of the last change in ns, or in a zip the CRC
+from lab.files import displayable, displayable_names
 
 
 @dataclass(frozen=True)
@@ -34,6 +25,8 @@ class ImageListing:
     parts: dict[str, Tensor]  # "train" and, where there are such folders, "val" and "test": indices of files
     labels: Tensor  # (files,) int64
     class_names: tuple[str, ...]
+    names: list[str]  # of the files, without the folders around everything and those of splits
+    left_out: str  # which files are not taken, and why
 
     def divided(self, images: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Images and labels of each part, given the images of all files."""
@@ -62,46 +55,52 @@ def find_images(path: str, root: str | None) -> Path:
 def list_images(path: Path) -> ImageListing:
     """List the images in a folder or zip, with or without train/val/test folders, with or without class folders.
 
-    A single folder around everything is looked through. Hidden files and files that are no images are passed over.
+    A single folder around everything is looked through. Hidden files and files that are not images are left out.
     Without class folders all images are of one class, named after `path`.
 
     Raises:
         UserError: if there are no images, or their folders contradict each other.
     """
-    files, folders, num_others = _list_folder(path) if path.is_dir() else _list_zip(path)
-    if not files:
+    found = find_files(path)
+    if not found.files:
         raise UserError(
-            f"there are no images in {path}: looked for files ending in {', '.join(IMAGE_ENDINGS)}, "
-            f"found {num_others} other files"
+            f"there are no images in {displayable(str(path))}: looked for files in the formats that Pillow opens "
+            f"({', '.join(sorted(image_endings()))}), found {found.left_out_text() or 'nothing'}"
         )
-    files.sort(key=lambda file: file.name)
-    places = [PurePosixPath(file.name).parts for file in files]
+    places = [tuple(file.name.split("/")) for file in found.files]
     wrapping = _wrapping_folders(places)
     places = [place[wrapping:] for place in places]
-    folders = {folder[wrapping:] for folder in folders}
+    folders = {folder[wrapping:] for folder in found.folders if len(folder) > wrapping}
 
-    if any(place[0] == "train" for place in places if len(place) > 1):
+    if any(split_of_folder(place[0]) == "train" for place in places if len(place) > 1):
+        splits = []
         for place in places:
-            if place[0] not in SPLITS:
-                raise UserError(f"{path} has a folder train/, so {place[0]} beside it must be val/ or test/")
-        splits = [SPLITS[place[0]] for place in places]
+            split = split_of_folder(place[0]) if len(place) > 1 else None
+            if split is None:
+                raise UserError(
+                    f"{displayable(str(path))} has a folder train/ or training/, so {displayable(place[0])} beside it "
+                    "must be one of the folders val/, validation/, test/ or testing/"
+                )
+            splits.append(split)
         places = [place[1:] for place in places]
         folders = {folder[1:] for folder in folders if len(folder) == 2}
     else:
-        splits = ["train"] * len(files)
+        splits = ["train"] * len(places)
         folders = {folder for folder in folders if len(folder) == 1}
 
-    classes, class_names = _classes(path, files, places, splits, folders)
+    classes, class_names = _classes(path, found.files, places, splits, folders)
     number = {name: label for label, name in enumerate(class_names)}
     return ImageListing(
         path,
-        files,
+        found.files,
         parts={
             part: torch.tensor([index for index, split in enumerate(splits) if split == part])
             for part in dict.fromkeys(splits)
         },
         labels=torch.tensor([number[name] for name in classes]),
-        class_names=class_names,
+        class_names=tuple(displayable_names(class_names)),
+        names=["/".join(place) for place in places],
+        left_out=found.left_out_text(),
     )
 
 
@@ -113,21 +112,25 @@ def _classes(
     class_folders: set[tuple[str, ...]],
 ) -> tuple[list[str], tuple[str, ...]]:
     """Class of each file, and all of them in order."""
+    shown = displayable(str(path))
     loose = [file.name for file, place in zip(files, places, strict=True) if len(place) == 1]
     if len(loose) == len(files):
         return [path.stem] * len(files), (path.stem,)
     if loose:
         raise UserError(
-            f"{len(loose)} images of {path} lie beside its class folders ({loose[0]}): move them into a class folder"
+            f"{len(loose)} images of {shown} lie beside its class folders ({displayable(loose[0])}): "
+            "move them into a class folder"
         )
     classes = [place[0] for place in places]
     empty = sorted({folder[0] for folder in class_folders} - set(classes))
     if empty:
-        raise UserError(f"the class folder {empty[0]} of {path} holds no images: remove it, or fill it")
+        raise UserError(f"the class folder {displayable(empty[0])} of {shown} holds no images: remove it, or fill it")
     trained = {name for name, split in zip(classes, splits, strict=True) if split == "train"}
     untrained = sorted(set(classes) - trained)
     if untrained:
-        raise UserError(f"the class {untrained[0]} of {path} has no images in train/, only in val/ or test/")
+        raise UserError(
+            f"the class {displayable(untrained[0])} of {shown} has no images in train/, only in val/ or test/"
+        )
     return classes, tuple(sorted(trained))
 
 
@@ -137,52 +140,3 @@ def _wrapping_folders(places: list[tuple[str, ...]]) -> int:
     while len({place[depth] for place in places}) == 1 and all(len(place) > depth + 2 for place in places):
         depth += 1
     return depth
-
-
-def _list_folder(path: Path) -> tuple[list[ImageFile], set[tuple[str, ...]], int]:
-    """Images, folders and the number of other files below `path`."""
-    files: list[ImageFile] = []
-    folders: set[tuple[str, ...]] = set()
-    num_others = 0
-    for directory, subfolders, names in os.walk(path, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not _is_hidden(name)]
-        place = Path(directory).relative_to(path).parts
-        folders.add(place)
-        for name in names:
-            if _is_hidden(name):
-                continue
-            if not name.lower().endswith(IMAGE_ENDINGS):
-                num_others += 1
-                continue
-            status = os.stat(os.path.join(directory, name))
-            files.append(ImageFile("/".join((*place, name)), status.st_size, status.st_mtime_ns))
-    return files, folders, num_others
-
-
-def _list_zip(path: Path) -> tuple[list[ImageFile], set[tuple[str, ...]], int]:
-    """Images, folders and the number of other files in the zip `path`."""
-    if not zipfile.is_zipfile(path):
-        raise UserError(
-            f"{path} ({path.stat().st_size:,} bytes) is neither a folder nor a complete .zip: "
-            "copy it again if it was cut short, or unpack it and give the folder"
-        )
-    files: list[ImageFile] = []
-    folders: set[tuple[str, ...]] = set()
-    num_others = 0
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            place = PurePosixPath(entry.filename).parts
-            if any(_is_hidden(name) for name in place):
-                continue
-            folders.update(place[:depth] for depth in range(1, len(place)))
-            if entry.is_dir():
-                folders.add(place)
-            elif entry.filename.lower().endswith(IMAGE_ENDINGS):
-                files.append(ImageFile(entry.filename, entry.file_size, entry.CRC))
-            else:
-                num_others += 1
-    return files, folders, num_others
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"

@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from datamodules.text_files import read_lines
+from datamodules.splits import is_held_out, split_of_folder
+from datamodules.text_files import find_txt_files, left_out_text, read_lines
 from datamodules.vocabulary import normalized
 from lab.errors import UserError, UserFileError
+from lab.files import displayable, displayable_names
 
 PARTS = ("train", "val", "test")
 LinesOfClass = dict[str, list[str]]  # class -> its lines
@@ -34,8 +34,9 @@ def read_folder(folder: Path, ascii_only: bool) -> dict[str, LinesOfClass]:
     """
     if not folder.is_dir():
         raise UserFileError(f"there is no folder {folder.absolute()}: expected one with a .txt file for each class")
-    if (folder / "train").is_dir():
-        parts = {part: read_classes(folder / part, ascii_only) for part in PARTS if (folder / part).is_dir()}
+    split_folders = find_split_folders(folder)
+    if "train" in split_folders:
+        parts = {part: read_classes(split_folders[part], ascii_only) for part in PARTS if part in split_folders}
     else:
         parts = {"all": read_classes(folder, ascii_only)}
     known = next(iter(parts.values()))
@@ -49,16 +50,35 @@ def read_folder(folder: Path, ascii_only: bool) -> dict[str, LinesOfClass]:
 
 def read_classes(folder: Path, ascii_only: bool) -> LinesOfClass:
     """The lines of each .txt file in `folder`, by the file's name without .txt, in the order of the names."""
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".txt" and not p.name.startswith("."))
+    files, left_out = find_txt_files(folder, recursive=False)
     if not files:
-        raise UserFileError(f"{folder.absolute()} holds no .txt file: expected one for each class")
-    classes = {}
-    for path in files:
+        raise UserFileError(
+            f"{folder.absolute()} holds no .txt file: expected one for each class{left_out_text(left_out)}"
+        )
+    classes: LinesOfClass = {}
+    for path, name in zip(files, displayable_names([file.stem for file in files]), strict=True):
         lines = [line for given in read_lines(path) if (line := normalized(given, ascii_only))]
         if not lines:
-            raise UserError(f"{path} is empty: give it at least one line, or remove it")
-        classes[path.stem] = lines
+            raise UserError(f"{displayable(str(path))} is empty: give it at least one line, or remove it")
+        classes.setdefault(name, []).extend(lines)  # there may be x.txt and x.TXT
     return classes
+
+
+def find_split_folders(folder: Path) -> dict[str, Path]:
+    """The folders train/, val/ and test/ of `folder`, under any of their names, by split.
+
+    Raises:
+        UserError: if two folders are the same split.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        split = split_of_folder(path.name) if path.is_dir() else None
+        if split is None:
+            continue
+        if split in found:
+            raise UserError(f"{folder} has two folders for one split, {found[split].name}/ and {path.name}/: keep one")
+        found[split] = path
+    return found
 
 
 def without_duplicates(parts: dict[str, LinesOfClass]) -> tuple[dict[str, LinesOfClass], Duplicates]:
@@ -81,22 +101,24 @@ def without_duplicates(parts: dict[str, LinesOfClass]) -> tuple[dict[str, LinesO
 
 
 def divide(classes: LinesOfClass, fractions: dict[str, float], seed: int) -> dict[str, LinesOfClass]:
-    """Deal lines to "train" and the parts named in `fractions`, class by class (stratified), chosen by `seed`.
+    """Divide lines into "train" and the splits named in `fractions`, each by a hash of the line and `seed`.
 
-    A line of several classes goes to one part with all its pairs; it is dealt among the lines of its rarest class.
+    So a line stays in its split whatever other lines there are, and a line of several classes is in one split only.
+    Every class keeps a line to train on.
     """
-    by_size = sorted(classes, key=lambda name: (len(classes[name]), name))
-    part_of_line: dict[str, str] = {}
-    for name in by_size:
-        own = [line for line in classes[name] if line not in part_of_line]
-        order = np.random.default_rng([seed, list(classes).index(name)]).permutation(len(own))
-        first = 0
-        for part, fraction in fractions.items():
-            end = first + max(0, min(round(fraction * len(own)), len(own) - 1 - first))  # leaves one to train
-            part_of_line.update((own[number], part) for number in order[first:end])
-            first = end
-        part_of_line.update((own[number], "train") for number in order[first:])
+    left = [(line, name) for name, lines in classes.items() for line in lines]
+    split_of_line: dict[str, str] = {}
+    remaining = 1.0
+    for split, fraction in fractions.items():
+        lines, names = [line for line, _ in left], [name for _, name in left]
+        held_out = is_held_out(lines, names, fraction / remaining, f"{split} {seed}")
+        split_of_line.update((line, split) for line, is_out in zip(lines, held_out, strict=True) if is_out)
+        left = [pair for pair, is_out in zip(left, held_out, strict=True) if not is_out]
+        remaining -= fraction
     return {
-        part: {name: [line for line in lines if part_of_line[line] == part] for name, lines in classes.items()}
-        for part in ("train", *fractions)
+        split: {
+            name: [line for line in lines if split_of_line.get(line, "train") == split]
+            for name, lines in classes.items()
+        }
+        for split in ("train", *fractions)
     }

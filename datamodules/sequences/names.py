@@ -1,18 +1,16 @@
 """Lines of text and their classes: names by country, sentences by language."""
 
-import sys
 from collections.abc import Iterator
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningDataModule
-from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from datamodules.checks import check_at_least_one, check_fractions
 from datamodules.data_root import data_root
+from datamodules.described_data import DescribedDataModule, content_hash
 from datamodules.resumable_loader import default_seed
 from datamodules.sequences.line_folder import Duplicates, LinesOfClass, divide, read_folder, without_duplicates
 from datamodules.sequences.surnames import surnames_by_country
@@ -20,11 +18,12 @@ from datamodules.tensor_dataset import Batch, TensorLoader
 from datamodules.text_files import STANDARD_INPUT, read_lines
 from datamodules.vocabulary import Encoder, build_vocabulary, normalized
 from lab.errors import UserError, UserFileError
+from lab.files import displayable
 
 Samples = tuple[Tensor, Tensor, Tensor]  # where lines begin, or they themselves; their lengths; their labels
 
 
-class Names(LightningDataModule):
+class Names(DescribedDataModule):
     """Lines of text, one file a class; by default surnames by country, which need no download.
 
     `path` holds one .txt file a class (names/*.txt), which are divided by chance, or train/, val/ and test/ with such
@@ -93,6 +92,7 @@ class Names(LightningDataModule):
         self.max_length = max_length
         self.fractions = {"val": val_fraction, "test": test_fraction}
         self.split_seed = split_seed
+        self._hash: str | None = None
         self.seed = default_seed() if seed is None else seed
         self.predict_path = predict_path
         self.given_vocabulary, self.given_class_names = vocabulary, class_names
@@ -135,7 +135,7 @@ class Names(LightningDataModule):
         """Encode the lines, once."""
         self.encoder = Encoder(self.vocabulary)
         if stage == "predict" and self.predict_path is not None:
-            if self.predict_path != STANDARD_INPUT and not Path(self.predict_path).is_file():
+            if self.predict_path != STANDARD_INPUT and not Path(self.predict_path).expanduser().is_file():
                 raise UserFileError(f"--data.predict_path {self.predict_path}: there is no such file")
             lines = read_lines(self.predict_path)
             if not lines:
@@ -149,7 +149,7 @@ class Names(LightningDataModule):
                 + ", ".join(labels)
             )
         if stage == "fit":
-            self._tell()
+            self.print_found()
 
     # -------------------------------------------------------------------------------------------------------- loaders
 
@@ -199,7 +199,7 @@ class Names(LightningDataModule):
 
     @property
     def _source(self) -> str:
-        return "Faker's surnames" if self.path is None else str(self.path)
+        return "Faker's surnames" if self.path is None else displayable(str(self.path))
 
     @cached_property
     def _folder(self) -> Path:
@@ -235,18 +235,35 @@ class Names(LightningDataModule):
         self.__dict__["lines"], self.__dict__["duplicates"] = parts, duplicates  # one reading serves both
         return parts, duplicates
 
-    @rank_zero_only
-    def _tell(self) -> None:
-        counts = {part: sum(map(len, self.lines[part].values())) for part in ("train", "val", "test")}
-        found = self.duplicates
-        told = f"{self._source}: {len(self.class_names)} classes; " + ", ".join(f"{n:,} {p}" for p, n in counts.items())
-        if found.repeated:
-            told += f"; repeated lines left out: {found.repeated:,}"
-        if found.across_parts:
-            told += f"; left out because a later part has them too: {found.across_parts:,}"
-        if found.ambiguous:
-            told += f"; lines in several classes, each in one part only: {len(found.ambiguous):,}"
-        print(told, file=sys.stderr)
+    @property
+    def found(self) -> str:
+        """The lines of each split, and what is left out because it is there twice."""
+        duplicates = self.duplicates
+        text = f"{self._source}: {len(self.class_names)} classes; "
+        text += ", ".join(f"{size:,} {split}" for split, size in self.split_sizes.items())
+        if duplicates.repeated:
+            text += f"; repeated lines left out: {duplicates.repeated:,}"
+        if duplicates.across_parts:
+            text += f"; left out because a later split has them too: {duplicates.across_parts:,}"
+        if duplicates.ambiguous:
+            text += f"; lines in several classes, each in one split only: {len(duplicates.ambiguous):,}"
+        return text
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Lines in each split."""
+        return {split: sum(map(len, self.lines[split].values())) for split in ("train", "val", "test")}
+
+    @property
+    def fingerprint(self) -> dict[str, int | str]:
+        """The sizes of the splits, the number of classes, and a hash of all lines."""
+        if self._hash is None:
+            self._hash = content_hash(
+                "\n".join((split, name, *sorted(lines))).encode()
+                for split, classes in self.lines.items()
+                for name, lines in classes.items()
+            )
+        return {**self.split_sizes, "classes": len(self.class_names), "hash": self._hash}
 
 
 class Languages(Names):

@@ -10,9 +10,10 @@ from typing import Literal
 from datamodules.data_root import data_root
 from datamodules.downloads import fetch_file
 from datamodules.text.gutenberg import without_gutenberg
-from datamodules.text_files import read_text
+from datamodules.text_files import find_txt_files, left_out_text, read_text
 from datamodules.vocabulary import fold_to_ascii
 from lab.errors import UserError, UserFileError
+from lab.files import displayable, is_hidden
 
 Normalisation = Literal["none", "nfc", "ascii"]
 SOURCES = {  # of texts that can be fetched, by the path that they are asked for with
@@ -21,7 +22,7 @@ SOURCES = {  # of texts that can be fetched, by the path that they are asked for
 
 
 def find_text_files(paths: list[str], root: str | None, download: bool = False) -> list[Path]:
-    """The files that `paths` name: files, folders (every .txt below them) and patterns such as `novels/*.txt`.
+    """The files that `paths` name: files, folders (every .txt or .TXT below them), patterns such as `novels/*.txt`.
 
     Each is looked for from the current folder and then from the data root; what several of them name is taken once.
     With `download` one of the SOURCES that is in neither is fetched into the data root.
@@ -38,13 +39,16 @@ def find_text_files(paths: list[str], root: str | None, download: bool = False) 
 def _files_at(path: str, candidates: list[Path], source: str | None, download: bool) -> list[Path]:
     for candidate in candidates:
         if candidate.is_dir():
-            files = sorted(file for file in candidate.rglob("*.txt") if file.is_file())
+            files, left_out = find_txt_files(candidate, recursive=True)
             if not files:
-                raise UserFileError(f"there is no .txt file in the folder {candidate.absolute()}")
+                raise UserFileError(
+                    f"there is no .txt file in the folder {candidate.absolute()}{left_out_text(left_out)}"
+                )
         elif candidate.exists():
             files = [candidate]
         else:
-            files = sorted(Path(name) for name in glob.glob(str(candidate), recursive=True) if Path(name).is_file())
+            matching = (Path(name) for name in glob.glob(str(candidate), recursive=True))
+            files = sorted(file for file in matching if file.is_file() and not is_hidden(file.name))
         if files:
             return [Path(os.path.abspath(file)) for file in files]
     looked_at = " and ".join(dict.fromkeys(str(candidate.absolute()) for candidate in candidates))
@@ -65,18 +69,19 @@ def _files_at(path: str, candidates: list[Path], source: str | None, download: b
 
 
 def read_book(path: Path, normalisation: Normalisation = "nfc") -> str:
-    r"""The text of a UTF-8 file, its lines ended by \n, without what Project Gutenberg puts around a book.
+    r"""The text of a file, its lines ended by \n, without what Project Gutenberg puts around a book.
 
     Raises:
-        UserError: if the file is empty, is not UTF-8, or holds nothing but Project Gutenberg's own text.
+        UserError: if the file is empty, in an unknown encoding, or holds nothing but Project Gutenberg's own text.
         OSError: if it cannot be read.
     """
+    name = displayable(str(path))
     text = read_text(path)
     if not text:
-        raise UserError(f"{path} is empty: there is nothing to learn from; leave it out of --data.path")
+        raise UserError(f"{name} is empty: there is nothing to learn from; leave it out of --data.path")
     text = normalised(without_gutenberg(text), normalisation)
     if not text.strip():
-        raise UserError(f"{path} holds no text but white space and licences: leave it out of --data.path")
+        raise UserError(f"{name} holds no text but white space and licences: leave it out of --data.path")
     return text
 
 

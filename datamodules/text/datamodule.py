@@ -3,24 +3,25 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pydoc_data.topics import topics
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from datamodules.checks import check_at_least_one, check_fractions
+from datamodules.described_data import DescribedDataModule, content_hash
 from datamodules.resumable_loader import default_seed
 from datamodules.text.batches import HeldOutText, TextBatch, TextChunks, TextStreams
 from datamodules.text.corpus import Normalisation, find_text_files, normalised, read_book
 from lab.errors import UserError
+from lab.files import displayable
 
 Batches = Literal["streams", "chunks"]
 
 
-class Text(LightningDataModule):
+class Text(DescribedDataModule):
     """Characters of text files, or of the English that comes with Python: the help texts of its own language.
 
     The last part of each file is held out. The vocabulary is every character of all files, held-out parts included, as
@@ -83,6 +84,7 @@ class Text(LightningDataModule):
         self.given_vocabulary = vocabulary
         self.seed = default_seed() if seed is None else seed
 
+        self._hash: str | None = None
         self.streams: TextStreams | None = None
         self.following = -1  # see TextStreams; from a checkpoint
 
@@ -122,6 +124,8 @@ class Text(LightningDataModule):
         """Index the texts, once; without a validation text, tell the Trainer not to validate while it trains."""
         if not hasattr(self, "train_tokens"):
             self._split()
+            if stage == "fit":
+                self.print_found()
         if stage == "fit" and self.trainer is not None and len(self.val_tokens) == 0:
             self.trainer.limit_val_batches = 0  # Lightning warns of an empty loader
         if stage == "test" and self.test_fraction == 0:
@@ -138,6 +142,27 @@ class Text(LightningDataModule):
         self.train_tokens, self.val_tokens, self.test_tokens = map(torch.cat, parts)
         # what comes right before the held-out part of the first file
         self.val_context, self.test_context = parts[0][0], torch.cat([parts[0][0], parts[1][0]])
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Characters in each split."""
+        return {"train": len(self.train_tokens), "val": len(self.val_tokens), "test": len(self.test_tokens)}
+
+    @property
+    def found(self) -> str | None:
+        """How much text the files hold; nothing of the text that comes with Python."""
+        if self.paths is None:
+            return None
+        sizes = ", ".join(f"{split} {size:,}" for split, size in self.split_sizes.items())
+        files = "1 file" if len(self.texts) == 1 else f"{len(self.texts):,} files"
+        return f"{displayable(', '.join(self.paths))}: {files}; {len(self.vocabulary)} different characters; {sizes}"
+
+    @property
+    def fingerprint(self) -> dict[str, int | str]:
+        """The number of files, the sizes of the splits, and a hash of all texts."""
+        if self._hash is None:
+            self._hash = content_hash(text.encode("utf-8", "surrogatepass") for text in self.texts)
+        return {"files": len(self.texts), **self.split_sizes, "hash": self._hash}
 
     def train_dataloader(self) -> TextStreams | TextChunks:
         """Batches of the training text."""
@@ -162,12 +187,14 @@ class Text(LightningDataModule):
             raise UserError(f"data.test_fraction {self.test_fraction} of so short a text is nothing: use a larger one")
         return HeldOutText(self.test_tokens, self.test_context)
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """Which batch continues the last one; Lightning restores a loader's state in the middle of an epoch alone."""
-        return {} if self.streams is None else {"following": self.streams.following}
+        following = {} if self.streams is None else {"following": self.streams.following}
+        return super().state_dict() | following
 
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See state_dict."""
+        super().load_state_dict(state_dict)
         self.following = state_dict.get("following", -1)
 
     def on_after_batch_transfer(self, batch: TextBatch, dataloader_idx: int) -> TextBatch:

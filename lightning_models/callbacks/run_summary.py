@@ -100,6 +100,7 @@ class RunSummary(Callback):
             "model": type(pl_module).__name__,
             "metrics": self.last_metrics(trainer),
             "quality": measured.report if measured is not None and measured.report else None,
+            "data": data_description(trainer),
             "parameters": networks,
             "batches": trainer.global_step,
             "epochs": trainer.current_epoch,
@@ -127,3 +128,11 @@ def sample_quality(trainer: Trainer) -> SampleQuality | None:
     """The callback that measures samples, if there is one."""
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return next((c for c in callbacks if isinstance(c, SampleQuality)), None)
+
+
+def data_description(trainer: Trainer) -> dict[str, Any] | None:
+    """What the data module says about its data: `fingerprint` and `found`; None for one that says nothing."""
+    data: Any = getattr(trainer, "datamodule", None)
+    if data is None or not hasattr(data, "fingerprint"):
+        return None
+    return {"fingerprint": data.fingerprint, "found": data.found}

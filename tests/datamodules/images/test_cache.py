@@ -138,7 +138,7 @@ def test_any_change_of_files_or_options_decodes_anew(tmp_path, monkeypatch, caps
     counted = decoded(monkeypatch)
     images = ready(path, **options).train_images
     assert len(counted) == len(images) == len(os.listdir(path))
-    assert capsys.readouterr().err == ""  # the old cache is not taken for a damaged one
+    assert "damaged" not in capsys.readouterr().err  # the old cache is not taken for a damaged one
 
 
 def test_changed_image_in_a_zip_decodes_anew(tmp_path):
@@ -155,8 +155,9 @@ def test_truncated_cache_is_noticed_said_and_rebuilt(tmp_path, capsys, own_cache
     content = cache.read_bytes()
     cache.unlink()  # the mapped file itself must not shrink
     cache.write_bytes(content[: int(left_over * len(content)) if isinstance(left_over, float) else left_over])
+    capsys.readouterr()
     assert torch.equal(ready(path).train_images, images)
-    assert capsys.readouterr().err == f"the cache {cache} is damaged: decoding {path} again\n"
+    assert capsys.readouterr().err.startswith(f"the cache {cache} is damaged: decoding {path} again\n")
     assert len(cache.read_bytes()) == len(content)
 
 

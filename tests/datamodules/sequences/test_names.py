@@ -4,6 +4,7 @@ import sys
 import pytest
 import torch
 
+from datamodules.sequences.line_folder import divide, read_classes
 from datamodules.sequences.names import Languages, Names, cut
 
 WORDS = ["Ångström", "Öberg", "Lindqvist", "Berg", "Ek", "Dahl", "Holm", "Lund", "Sjö", "Ström"]
@@ -65,8 +66,7 @@ def test_the_parts_are_stratified_and_share_no_line(folder):
     parts = {part: {line for lines in classes.values() for line in lines} for part, classes in data.lines.items()}
     assert sum(map(len, parts.values())) == 121  # 100 + 20 + the shared one
     assert len(set().union(*parts.values())) == 121
-    assert [len(data.lines[part]["large"]) for part in ("val", "test")] == pytest.approx([10, 10], abs=1)
-    assert [len(data.lines[part]["small"]) for part in ("val", "test")] == [2, 2]
+    assert [len(data.lines[part]["large"]) for part in ("val", "test")] == [12, 13]  # by hashes: about a tenth
     where = [part for part, classes in data.lines.items() for lines in classes.values() if "both" in lines]
     assert len(where) == 2
     assert len(set(where)) == 1
@@ -89,7 +89,7 @@ def test_given_parts_are_kept_and_what_stands_in_two_is_told(tmp_path, capsys):
     assert data.lines["test"] == {"x": ["four"], "y": ["deux"]}
     assert (data.duplicates.repeated, data.duplicates.across_parts) == (1, 2)
     told = capsys.readouterr().err
-    assert "2 classes; 3 train, 2 val, 2 test; repeated lines left out: 1; left out because a later part has" in told
+    assert "2 classes; 3 train, 2 val, 2 test; repeated lines left out: 1; left out because a later split has" in told
 
 
 def test_unicode_is_kept_or_folded(tmp_path):
@@ -208,7 +208,9 @@ def test_an_empty_file_is_named(tmp_path):
 
 def test_the_byte_that_is_not_utf_8_is_named(tmp_path):
     (tmp_path / "x.txt").write_bytes("one\ntwo\nMüller\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"x\.txt is not UTF-8: byte 0xfc at position 9, in line 3\. Convert it"):
+    with pytest.raises(
+        ValueError, match=r"x\.txt is not UTF-8: byte 0xfc at position 9, in line 3\. Find out its encoding"
+    ):
         Names(str(tmp_path)).setup("fit")
 
 
@@ -271,3 +273,76 @@ def test_a_file_of_a_class_may_end_in_capitals(tmp_path):
     for name in ("Greek.TXT", "French.txt"):
         (tmp_path / name).write_text("\n".join(f"{name[0]}{letter}" for letter in "abcdefghijkl"))
     assert Names(path=str(tmp_path)).class_names == ["French", "Greek"]
+
+
+# ------------------------------------------------------------------------------- splits that do not depend on the rest
+
+
+def splits_of(lines):
+    """Split by (line, class)."""
+    return {(line, name): split for split, classes in lines.items() for name, own in classes.items() for line in own}
+
+
+def test_added_and_removed_lines_leave_all_others_in_their_splits(tmp_path):
+    lines = {"x": numbered("x", 300), "y": numbered("y", 200)}
+    before = splits_of(Names(write_classes(tmp_path / "before", lines)).lines)
+    after = splits_of(
+        Names(
+            write_classes(tmp_path / "after", {"x": ["new", *lines["x"][5:], "more"], "y": lines["y"], "z": ["q"]})
+        ).lines
+    )
+    assert {pair: split for pair, split in before.items() if pair in after} == {
+        pair: split for pair, split in after.items() if pair in before
+    }
+
+
+def test_splits_by_hash_are_near_the_fractions_and_independent_of_each_other():
+    lines = divide({"x": numbered("x", 20_000)}, {"val": 0.1, "test": 0.3}, 0)
+    assert [len(lines[split]["x"]) for split in ("train", "val", "test")] == pytest.approx(
+        [12_000, 2_000, 6_000], abs=150
+    )
+    other = divide({"x": numbered("x", 20_000)}, {"val": 0.1, "test": 0.3}, 1)
+    both = len(set(lines["val"]["x"]) & set(other["val"]["x"]))
+    assert both == pytest.approx(200, abs=50)
+
+
+def test_every_class_keeps_a_line_to_train_on():
+    lines = divide({"x": ["one"], "y": ["one", "two"], "z": numbered("z", 5)}, {"val": 0.5, "test": 0.49}, 0)
+    assert all(lines["train"].values())
+    assert sum(len(own) for classes in lines.values() for own in classes.values()) == 8
+
+
+def test_a_small_part_of_few_lines_is_at_least_one_line():
+    for seed in range(20):
+        lines = divide({"x": numbered("x", 10)}, {"val": 0.05001}, seed)
+        assert len(lines["val"]["x"]) >= 1
+    assert divide({"x": numbered("x", 3)}, {"val": 0.1}, 0)["val"]["x"] == []
+
+
+def test_what_has_changed_since_a_checkpoint_is_printed(tmp_path, capsys):
+    lines = {"x": numbered("x", 30), "y": numbered("y", 30)}
+    state = Names(write_classes(tmp_path / "a", lines)).state_dict()
+    Names(write_classes(tmp_path / "same", lines)).load_state_dict(state)
+    assert capsys.readouterr().err == ""
+    lines["x"][0] = "another"
+    now = Names(write_classes(tmp_path / "b", {**lines, "y": [*lines["y"], "more"]}))
+    now.load_state_dict(state)
+    assert capsys.readouterr().err == "the data is not the same as when the checkpoint was written: test 5 -> 6\n"
+    now.load_state_dict({})  # of an earlier version
+
+
+def test_folders_of_splits_have_several_names_in_any_case(tmp_path):
+    parts = {"Training/x": ["a"], "Training/y": ["b"], "VALIDATION/x": ["c"], "testing/y": ["d"]}
+    data = Names(write_classes(tmp_path, parts))
+    assert data.lines == {"train": {"x": ["a"], "y": ["b"]}, "val": {"x": ["c"]}, "test": {"y": ["d"]}}
+    (tmp_path / "valid").mkdir()
+    with pytest.raises(ValueError, match="two folders for one split, VALIDATION/ and valid/: keep one"):
+        Names(str(tmp_path)).setup("fit")
+
+
+def test_hidden_files_are_no_classes_and_names_that_are_not_utf_8_are_displayable(tmp_path):
+    path = write_classes(tmp_path, {"x": ["a"], "y": ["b"], "._x": ["c"], ".ipynb_checkpoints/x": ["d"]})
+    (tmp_path / "y.TXT").write_text("e")
+    with open(path.encode() + b"/caf\xe9.txt", "w") as file:
+        file.write("f")
+    assert read_classes(tmp_path, ascii_only=False) == {"caf\ufffd": ["f"], "x": ["a"], "y": ["e", "b"]}

@@ -76,3 +76,21 @@ def test_without_test_text_the_validation_text_is_measured_and_that_is_said():
 def test_options_out_of_their_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Text(**options)
+
+
+def test_text_says_what_it_consists_of_and_what_changed(tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("abcde" * 20)
+    data = Text(str(tmp_path / "a.txt"))
+    data.trainer = None
+    data.setup("fit")
+    assert capsys.readouterr().err == f"{tmp_path}/a.txt: 1 file; 5 different characters; train 90, val 10, test 0\n"
+    state = data.state_dict()
+    assert {key: state["fingerprint"][key] for key in ("files", "train", "val", "test")} == {
+        "files": 1, "train": 90, "val": 10, "test": 0,
+    }  # fmt: skip
+    (tmp_path / "a.txt").write_text("edcba" * 20)
+    data = Text(str(tmp_path / "a.txt"))
+    data.trainer = None
+    data.setup("validate")
+    data.load_state_dict(state)
+    assert capsys.readouterr().err.endswith("was written: other contents of the same size\n")

@@ -99,7 +99,7 @@ def test_data_with_a_class_that_the_checkpoint_does_not_know_is_refused(names_ru
     ("content", "expected"),
     [
         (b"", "is empty: expected one input a line"),
-        (b"good\nM\xfcller\n", "is not UTF-8: byte 0xfc at position 6, in line 2. Convert it"),
+        (b"good\nM\xfcller\n", "is not UTF-8: byte 0xfc at position 6, in line 2. Find out its encoding"),
     ],
 )
 def test_what_cannot_be_predicted_is_explained(names_run, content, expected, capsys, tmp_path):
