@@ -6,7 +6,8 @@ LOCK   ?= requirements.lock
 # Small networks: two threads that sleep while they wait are faster than ones that spin, when the machine is shared.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: install demo test test-full test-slow test-lowest lint bench lock clean
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --constraints constraints.txt --extra dev --python-version 3.10
+.PHONY: install demo test test-full test-slow test-lowest test-latest lint bench lock clean
 
 install: $(VENV)/.installed
 
@@ -41,6 +42,14 @@ test-slow: install
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest LOCK=requirements-lowest.lock PYTEST_OPTIONS="-W default"
 
+# The quick tests on the newest version of everything, also above the bounds of pyproject.toml: what the next version breaks.
+# For people, not for CI.
+test-latest: install
+	mkdir -p build
+	sed -E 's/,<[0-9.]+"/"/' pyproject.toml > build/pyproject.toml
+	$(COMPILE) --upgrade --output-file build/latest.lock build/pyproject.toml
+	$(MAKE) test VENV=.venv-latest LOCK=build/latest.lock PYTEST_OPTIONS="-W default"
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,12 +58,13 @@ lint: install
 bench: install
 	$(BIN)/python -m benchmarks
 
-# After a change of the dependencies in pyproject.toml.
-LOCKING := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --constraints constraints.txt --extra dev --python-version 3.10 pyproject.toml
+# After a change of the dependencies in pyproject.toml: versions that still fit stay. `make lock UPGRADE=--upgrade` takes the
+# newest of all.
+UPGRADE ?=
 lock: install
-	$(LOCKING) --upgrade --output-file requirements.lock
-	$(LOCKING) --upgrade --resolution lowest-direct --output-file requirements-lowest.lock
-	echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade - --output-file requirements-uv.lock
+	$(COMPILE) $(UPGRADE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) --resolution lowest-direct --output-file requirements-lowest.lock pyproject.toml
+	echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header $(UPGRADE) --output-file requirements-uv.lock -
 
 clean:
-	rm -rf .venv .venv-lowest .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-lowest .venv-latest build .mypy_cache .pytest_cache .ruff_cache

@@ -10,8 +10,9 @@ import sys
 from lab.commands.table import COMMANDS
 from lab.errors import MISTAKE
 from lab.outcome import explained
+from lab.program import program
 
-HELP = """usage: python cli.py COMMAND [options]
+HELP = """usage: {program} COMMAND [options]
 
 Train, inspect and compare classic generative and recurrent models.
 
@@ -19,16 +20,16 @@ commands:
 {commands}
 
 examples:
-  python cli.py fit -c configs/gan/digits.yaml
-  python cli.py fit --model WGANGP --data MNIST --trainer.max_epochs 10 --run_dir runs/first
-  python cli.py fit -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt    (resume)
-  python cli.py validate -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt
-  python cli.py sample --ckpt_path runs/first/checkpoints/last.ckpt --output grid.png
-  python cli.py report runs/first
-  python cli.py study configs/studies/report5/width.yaml --quick --workers 2
+  {program} fit -c configs/gan/digits.yaml
+  {program} fit --model WGANGP --data MNIST --trainer.max_epochs 10 --run_dir runs/first
+  {program} fit -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt    (resume)
+  {program} validate -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt
+  {program} sample --ckpt_path runs/first/checkpoints/last.ckpt --output grid.png
+  {program} report runs/first
+  {program} study configs/studies/report5/width.yaml --quick --workers 2
 
-`python cli.py COMMAND --help` lists the options of a command;
-`python cli.py fit --model.help GAN` and `--data.help MNIST` those of a class.
+`{program} COMMAND --help` lists the options of a command;
+`{program} fit --model.help GAN` and `--data.help MNIST` those of a class.
 `--traceback` after any command prints the traceback of an error as well as its message.
 """
 
@@ -42,7 +43,9 @@ def main(args: list[str] | None = None) -> None:
     """
     args = list(sys.argv[1:] if args is None else args)
     if not args or args[0] in ("-h", "--help", "help"):
-        print(HELP.format(commands="\n".join(f"  {name:12} {text}" for name, text in COMMANDS.items())))
+        print(
+            HELP.format(program=program(), commands="\n".join(f"  {name:12} {text}" for name, text in COMMANDS.items()))
+        )
         sys.exit(0 if args else MISTAKE)
     command, options = args[0], args[1:]
     if command not in COMMANDS:

@@ -1,11 +1,11 @@
 """study: every trial of a study file, on one machine or many, and again after a kill."""
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
 from lab.commands.parser import Parser
+from lab.program import command_line
 
 
 def run(options: list[str]) -> None:
@@ -39,5 +39,5 @@ def run(options: list[str]) -> None:
         if given.storage:
             open_storage(given.storage, study_dir)  # out of reach? then say so first
         start.check_options(chosen)
-    start.prepare(chosen, study_dir, f"python cli.py study {shlex.join(options)}")
+    start.prepare(chosen, study_dir, command_line("study", *options))
     sys.exit(start.run_study(chosen, study_dir, given.workers, given.storage, given.retry_failed))

@@ -3,7 +3,6 @@
 import csv
 import multiprocessing
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from lab.errors import TERMINATED, UserError
+from lab.program import command_line
 from lab.studies import engine
 from lab.studies.queue import put_back_lost, retry_failed
 from lab.studies.storage import open_storage, without_password
@@ -102,7 +102,7 @@ def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, 
     states = {state: sum(row["state"] == state for row in rows) for state in engine.STATES.values()}
     told = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     print(f"study        {study_dir} ({told})\nresults      {study_dir / 'results.csv'}")
-    print(f"Try next:\n  python cli.py report {shlex.quote(str(study_dir))}")
+    print(f"Try next:\n  {command_line('report', str(study_dir))}")
     if states["waiting"]:
         print("a worker was stopped or lost: the same command again runs what is missing", file=sys.stderr)
     if states["failed"]:

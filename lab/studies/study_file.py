@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from lab.errors import UserError, UserFileError
+from lab.shipped import find_config
 from lab.studies.checks import (
     SEARCH_KEYS,
     check_choices,
@@ -145,6 +146,7 @@ def read_study(path: Path, quick: bool = False) -> Study:
     Raises:
         UserError: for a file that is no study; the message says what is wrong and what would be right.
     """
+    path = find_config(path)
     if not path.is_file():
         others = sorted(str(other) for other in Path("configs/studies").rglob("*.yaml"))
         nearest = difflib.get_close_matches(str(path), others, n=3)
@@ -191,7 +193,7 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     for key in ("title", "base"):
         if not isinstance(given[key], str):
             raise UserError(f"{path}: {key} is {given[key]!r}: give a text")
-    if not Path(given["base"]).is_file():
+    if not find_config(given["base"]).is_file():
         raise UserFileError(f"{path}: there is no config {given['base']}: start in the project's folder")
     space = given[kind]
     check_space(path, kind, space)

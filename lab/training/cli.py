@@ -15,12 +15,13 @@ from lab.compat.class_changes import keep_only_what_was_set
 from lab.compat.lightning_cli import OpenLightningCLI
 from lab.compat.whole_numbers import keep_whole_numbers
 from lab.errors import UserError
+from lab.program import command_line, program
 from lab.training import registry
 from lab.training.callbacks import run_callbacks
 from lab.training.checkpoints import carried, check_carried, check_checkpoint, check_weights
 from lab.training.given import read_given
 from lab.training.mistakes import construction_mistake, parser_message, tidy
-from lab.training.next_steps import command_line, next_steps
+from lab.training.next_steps import next_steps
 from lab.training.option_checks import check_names
 from lab.training.precision import check_precision, usable_precision
 from lab.training.predictions import write_predictions
@@ -199,7 +200,7 @@ class ProjectCLI(OpenLightningCLI):
         except Exception as error:
             raise construction_mistake(error, self.options.as_dict()) from error
         if self.subcommand == "predict" and not is_overridden("predict_step", self.model):
-            raise UserError(f"a {type(self.model).__name__} makes no predictions: `python cli.py sample` generates")
+            raise UserError(f"a {type(self.model).__name__} makes no predictions: `{program()} sample` generates")
         if self.options.ckpt_path is not None:
             check_carried(self.options.ckpt_path, self.model, self.options.data.init_args)
             check_weights(self.options.ckpt_path, self.model)

@@ -16,6 +16,7 @@ import yaml
 from lab.compat.moved import MOVED_CONFIGS, current_config
 from lab.compat.moved_options import current_model, current_option
 from lab.errors import UserError, UserFileError
+from lab.shipped import find_config
 
 CLASS = "class_path"
 SKIPPED = ("init_args", "dict_kwargs")
@@ -67,7 +68,10 @@ def read_given(arguments: list[str]) -> Given:
         elif name.startswith("--") and (has_value or takes_next):
             option = current_option(name.removeprefix("--"), as_config(given.tree.get("model")))
             set_option(given.tree, option, plain(value))
-            given.arguments += [f"--{option}={value}"] if has_value else [f"--{option}", value]
+            if value == "null" and option.count(".") > 1:
+                given.arguments.append(null_argument(option))
+            else:
+                given.arguments += [f"--{option}={value}"] if has_value else [f"--{option}", value]
         else:
             if name.startswith("--"):
                 set_option(given.tree, name.removeprefix("--"), True)
@@ -77,6 +81,15 @@ def read_given(arguments: list[str]) -> Given:
     return given
 
 
+def null_argument(option: str) -> str:
+    """`--model.network={"init_args": {"forget_bias": null}}`: jsonargparse takes a typed nested null for text."""
+    first, second, *names = [part for part in option.split(".") if part not in SKIPPED]
+    value: Any = None
+    for name in reversed(names):
+        value = {"init_args": {name: value}}
+    return f"--{first}.{second}={json.dumps(value)}"
+
+
 def is_option(word: str) -> bool:
     """Whether a word of the command line begins an option, rather than being the value of the one before."""
     return word.startswith("--") or word in ("-c", "-h")
@@ -84,7 +97,7 @@ def is_option(word: str) -> bool:
 
 def add_config(given: Given, value: str) -> str:
     """Merge a config file into the tree; what the parser is to read for it: the file, or its translated content."""
-    path = Path(MOVED_CONFIGS.get(value, value)).expanduser()
+    path = find_config(Path(MOVED_CONFIGS.get(value, value)).expanduser())
     content = read_config(path)
     given.config_files.append(path)
     translated = current_config(content)

@@ -1,11 +1,11 @@
 """The commands that are printed after a run: sample from it, evaluate it, resume it."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 
+from lab.program import command_line
 from lightning_models.language_model import CharLanguageModel
 from lightning_models.modules.image_generator import ImageGenerator
 
@@ -31,11 +31,6 @@ def how_to_resume(config: Path) -> str:
         return "there is no checkpoint yet to resume from"
     resume = command_line("fit", "-c", str(config), "--ckpt_path", str(last))
     return f"to resume from the last checkpoint:\n  {resume}"
-
-
-def command_line(*words: str) -> str:
-    """A command of this project, quoted for a shell."""
-    return f"python cli.py {shlex.join(words)}"
 
 
 def longer(trainer: Trainer, options: Any) -> list[str]:

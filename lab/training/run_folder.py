@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from lab.errors import UserError
-from lab.training.next_steps import command_line
+from lab.program import command_line
 
 SHARED_BY_PROCESSES = "LIGHTNING_MODELS_RUN_DIR"  # in which rank 0 passes the folder to the processes that it starts
 RESULTS = ("metrics.csv", "samples", "checkpoints")

@@ -89,3 +89,10 @@ def test_options_of_earlier_versions_are_those_of_the_injected_network(tmp_path)
     found = read_given(["--model", "CharLanguageModel", "--model.cell=gru"])
     assert found.arguments == ["--model", "CharLanguageModel", "--model.network.cell=gru"]
     assert read_given(["--model", "GAN", "--model.latent_dim", "3"]).arguments[-2:] == ["--model.latent_dim", "3"]
+
+
+def test_a_typed_null_of_a_nested_option_is_null_for_the_parser():
+    found = read_given(["--model.network.forget_bias=null"])
+    assert found.arguments == ['--model.network={"init_args": {"forget_bias": null}}']
+    assert found.tree == {"model": {"network": {"forget_bias": None}}}
+    assert read_given(["--model.ema_decay", "null"]).arguments == ["--model.ema_decay", "null"]

@@ -1,0 +1,24 @@
+"""The configs that come with the project, found from any working directory."""
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+CONFIGS = "configs"
+
+
+def shipped_configs() -> Path:
+    """The folder of the shipped configs: inside the installed package, or in the checkout around the package."""
+    installed = PACKAGE / CONFIGS
+    return installed if installed.is_dir() else PACKAGE.parent / CONFIGS
+
+
+def find_config(path: str | Path) -> Path:
+    """The file that a config's path means: the user's own where it exists, else the shipped one of the same name.
+
+    Only paths that begin with `configs/` name shipped files. A path that means neither is returned as it is.
+    """
+    path = Path(path)
+    if path.parts[:1] != (CONFIGS,) or path.exists():
+        return path
+    shipped = shipped_configs().joinpath(*path.parts[1:])
+    return shipped if shipped.is_file() else path
