@@ -1,8 +1,10 @@
 import functools
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.precision import MixedPrecision
@@ -12,7 +14,7 @@ from lightning_models.callbacks.random_state import RandomState
 from lightning_models.gan import GAN
 from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
 from lightning_models.losses.objectives import LeastSquares, NonSaturating, Wasserstein
-from lightning_models.losses.regularizers import R1, GradientPenalty, WeightClipping
+from lightning_models.losses.regularizers import R1, GradientPenalty, Regularizer, WeightClipping
 from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 
 pytestmark = [
@@ -203,8 +205,12 @@ def test_noise_on_the_discriminators_inputs_decays_to_nothing():
     seen = []
     module.discriminator.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
     train(module, loader=data)
+    expected = [0.5, 0.25, 0.0, 0.0]
     stds = [(seen[3 * number] - real).std().item() for number, (real, _) in enumerate(data)]
-    assert stds == pytest.approx([0.5, 0.25, 0.0, 0.0], abs=0.01)
+    assert stds == pytest.approx(expected, abs=0.01)
+    # The same fakes, in the updates of D and of G, with noise that is drawn for each.
+    between = [(seen[3 * number + 1] - seen[3 * number + 2]).std().item() for number in range(4)]
+    assert between == pytest.approx([std * 2**0.5 for std in expected], abs=0.01)
 
 
 def test_two_processes_put_other_noise_on_images_and_measure_other_fakes(as_process):
@@ -224,6 +230,41 @@ def test_two_processes_put_other_noise_on_images_and_measure_other_fakes(as_proc
     for one, first, second in zip(see(0, 1, 6), see(0, 2, 3), see(1, 2, 3), strict=True):
         assert torch.equal(torch.stack([first, second], dim=1).flatten(0, 1), one)
         assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("decay", "n_critic", "batches_before", "expected"),
+    [
+        (0.999, 1, 0, 2 / 11),  # a short memory at first: (1 + k) / (10 + k) after the k-th update of the generator
+        (0.999, 1, 1, 3 / 12),
+        (0.999, 3, 5, 3 / 12),  # the second update comes with the sixth batch
+        (0.25, 1, 1, 0.25),
+        (0.1, 1, 0, 0.1),
+        (0.9, 1, 80, 82 / 91),
+        (0.9, 1, 79, 0.9),
+        (0.9, 1, 200, 0.9),
+    ],
+)
+def test_the_memory_of_the_average_is_short_at_first(decay, n_critic, batches_before, expected):
+    module = GAN(IMAGE_SHAPE, **SMALL, ema_decay=decay, n_critic=n_critic)
+    module.trainer = SimpleNamespace(global_step=batches_before)
+    decays = []
+    module.generator_ema.update = lambda network, decay: decays.append((network, decay))
+    module.update_generator_ema()
+    assert decays == [(module.generator, pytest.approx(min(expected, decay)))]
+
+
+def test_the_average_moves_once_for_each_update_of_the_generator():
+    module = GAN(IMAGE_SHAPE, **SMALL, ema_decay=0.9, n_critic=3)
+    recorder, _ = train(module, count=6)
+    for batch in (1, 2, 4, 5):
+        assert recorder.moved(batch, "generator_ema.") == set()
+    before, after = recorder.weights[0], recorder.weights[3]
+    for name in recorder.all_of("generator."):
+        averaged = name.replace("generator.", "generator_ema.average.")
+        expected = torch.lerp(before[averaged], after[name], 1 - 2 / 11)
+        torch.testing.assert_close(after[averaged], expected)
+    assert recorder.moved(6, "generator_ema.")
 
 
 def test_samples_come_from_the_averaged_generator():
@@ -256,23 +297,44 @@ def test_the_ends_of_an_interpolation_have_the_scale_of_training_with_noise_over
     assert ends.std().item() == pytest.approx(0.257, rel=0.05)
 
 
-def test_papers_defaults():
-    def defaults(module):
-        d_optimizer, g_optimizer = module.configure_optimizers()
-        assert d_optimizer.param_groups[0]["lr"] == g_optimizer.param_groups[0]["lr"]
-        group = d_optimizer.param_groups[0]
-        return type(module.objective), type(d_optimizer), group["lr"], tuple(group.get("betas", ())), module.n_critic
+ADAM, RMSPROP = torch.optim.Adam, torch.optim.RMSprop
+PAPERS = {  # objective, optimizer and its options, n_critic
+    GAN: (NonSaturating, ADAM, {"lr": 2e-4, "betas": (0.5, 0.999)}, 1),  # Radford et al. 2016
+    LSGAN: (LeastSquares, ADAM, {"lr": 2e-4, "betas": (0.5, 0.999)}, 1),
+    WGAN: (Wasserstein, RMSPROP, {"lr": 5e-5}, 5),  # Arjovsky et al. 2017, algorithm 1
+    WGANGP: (Wasserstein, ADAM, {"lr": 1e-4, "betas": (0.0, 0.9)}, 5),  # Gulrajani et al. 2017, algorithm 1
+}
 
-    adam, rmsprop = torch.optim.Adam, torch.optim.RMSprop
+
+@pytest.mark.parametrize("variant", PAPERS)
+def test_papers_defaults(variant):
+    objective, optimizer, options, n_critic = PAPERS[variant]
+    module = variant((1, 28, 28))
+    assert type(module.objective) is objective
+    assert (module.objective.real_label, module.objective.fake_label) == (1.0, 0.0)
+    assert module.n_critic == n_critic
+    for made, network in zip(module.configure_optimizers(), (module.discriminator, module.generator), strict=True):
+        (group,) = made.param_groups
+        assert type(made) is optimizer
+        found = {name: tuple(group[name]) if name == "betas" else group[name] for name in options}
+        assert found == options
+        assert list(map(id, group["params"])) == list(map(id, network.parameters()))
+    assert (module.latent_dim, module.noise, module.fresh_noise, module.input_noise) == (100, "normal", False, 0.0)
+    assert (module.ema_decay, module.gradient_clip_norm, module.input_noise_batches) == (None, None, 10_000)
+    assert module.generator.output_range == module.value_range == (-1.0, 1.0)
+
+
+def test_the_papers_regularizers():
     shape = (1, 28, 28)
-    assert defaults(GAN(shape)) == (NonSaturating, adam, 2e-4, (0.5, 0.999), 1)
-    assert defaults(LSGAN(shape)) == (LeastSquares, adam, 2e-4, (0.5, 0.999), 1)
-    assert defaults(WGAN(shape)) == (Wasserstein, rmsprop, 5e-5, (), 5)
-    assert defaults(WGANGP(shape)) == (Wasserstein, adam, 1e-4, (0.0, 0.9), 5)
-    assert isinstance(WGAN(shape).regularizer, WeightClipping)
-    assert WGAN(shape).regularizer.clip_value == 0.01
-    assert isinstance(WGANGP(shape).regularizer, GradientPenalty)
-    assert WGANGP(shape).regularizer.weight == 10.0
+    assert type(GAN(shape).regularizer) is type(LSGAN(shape).regularizer) is Regularizer
+    assert (type(WGAN(shape).regularizer), WGAN(shape).regularizer.clip_value) == (WeightClipping, 0.01)
+    assert (type(WGANGP(shape).regularizer), WGANGP(shape).regularizer.weight) == (GradientPenalty, 10.0)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in WGANGP(shape).discriminator.modules())
+    assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in WGAN(shape).discriminator.modules())
+
+
+def test_the_best_checkpoint_has_the_lowest_fid():
+    assert GAN.monitor == WGANGP.monitor == ("val/fid", "min")
 
 
 @pytest.mark.parametrize("regularizer", [GradientPenalty(), R1()])
@@ -354,3 +416,42 @@ def test_evaluation_weighs_every_image_alike(tmp_path):
     assert set(metrics) == {
         f"val/{n}" for n in ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_real", "d_fake")
     }
+
+
+def test_predictions_are_the_discriminators_logits_and_scores():
+    module = GAN(IMAGE_SHAPE, **SMALL).eval()
+    images = torch.rand(3, *IMAGE_SHAPE)
+    columns = module.predict_step((images, torch.zeros(3)), 0)
+    logits = module.discriminator(images).flatten()
+    torch.testing.assert_close(columns["logit"], logits)
+    torch.testing.assert_close(columns["score"], logits.sigmoid())
+
+
+@pytest.mark.parametrize("prefix", ["val", "test"])
+def test_evaluation_names_each_number_and_repeats_its_fakes(prefix):
+    module = GAN(IMAGE_SHAPE, **SMALL).eval()
+    logged = {}
+    module.log = lambda name, metric, **options: logged.setdefault(name, metric)
+    images = torch.rand(5, *IMAGE_SHAPE) * 2 - 1
+    step = module.validation_step if prefix == "val" else module.test_step
+    step((images, torch.zeros(5)), 2)
+    latent = torch.randn(5, 4, generator=torch.Generator().manual_seed(2))
+    real, fake = module.discriminator(images), module.discriminator(module.generator(latent))
+    expected = {
+        "d_loss": F.softplus(-real).mean() + F.softplus(fake).mean(),
+        "g_loss": F.softplus(-fake).mean(),
+        "d_accuracy_real": (real > 0).float().mean(),
+        "d_accuracy_fake": (fake <= 0).float().mean(),
+        "d_real": real.sigmoid().mean(),
+        "d_fake": fake.sigmoid().mean(),
+    }
+    assert {name: metric.compute().item() for name, metric in logged.items()} == pytest.approx(
+        {f"{prefix}/{name}": value.item() for name, value in expected.items()}
+    )
+
+
+def test_decoded_images_are_in_0_to_1_and_take_any_number_of_vectors():
+    module = GAN(IMAGE_SHAPE, (0.0, 1.0), 4, functools.partial(MLPGenerator, hidden_dims=[8], output="sigmoid"))
+    latent = torch.randn(300, 4)  # decoded in batches of 256
+    with torch.no_grad():
+        torch.testing.assert_close(module.decode(latent), module.generator.eval()(latent))

@@ -107,6 +107,20 @@ def test_evaluation_weighs_each_image_alike_and_counts_classes():
     assert metrics["test/loss"] == pytest.approx(F.cross_entropy(model(images), labels).item(), rel=1e-5)
 
 
+def test_predictions_are_the_names_and_probabilities_of_the_largest_logits():
+    model = classifier().eval()
+    torch.nn.init.zeros_(model.network.head.weight)
+    with torch.no_grad():
+        model.network.head.bias.copy_(torch.tensor([0.0, math.log(8), 0.0]))  # probabilities 0.1, 0.8 and 0.1
+    columns = model.predict_step(examples(2), 0)
+    assert columns["category"] == ["one", "one"]
+    assert columns["probability"].tolist() == pytest.approx([0.8, 0.8])
+
+
+def test_the_best_checkpoint_has_the_highest_accuracy():
+    assert ImageClassifier.monitor == ("val/accuracy", "max")
+
+
 def test_features_are_what_the_head_sees():
     for network, width in (
         (SMALL, 16),

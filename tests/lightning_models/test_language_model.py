@@ -124,6 +124,55 @@ def test_gradients_end_at_the_beginning_of_a_batch(tmp_path):
     assert model.train_state.abs().sum() > 0
 
 
+def test_the_best_checkpoint_has_the_lowest_loss():
+    assert CharLanguageModel.monitor == ("val/nats_per_char", "min")
+
+
+def test_an_evaluation_starts_without_the_state_of_the_one_before(tmp_path):
+    model = language_model("abcdef").eval()
+    text = torch.randint(6, (3, 21))
+
+    def nats(continues):
+        model.evaluate((text[:, :-1], text[:, 1:], continues))
+        found = model.evaluation_means.compute()["nats_per_char"].item()
+        model.evaluation_means.reset()
+        return found
+
+    first = nats(False)
+    assert nats(True) != pytest.approx(first, abs=1e-4)  # a batch that continues another goes on from its state
+    assert nats(False) == pytest.approx(first, abs=1e-7)
+    model.carry_state = False
+    assert nats(True) == pytest.approx(first, abs=1e-7)
+    assert model.train_state is None  # the state of the training is another one
+
+
+def test_only_scored_characters_count():
+    model = language_model("abcdef").eval()
+    text = torch.randint(6, (2, 11))
+    targets = text[:, 1:].clone()
+    targets[:, :6] = -100
+    model.evaluate((text[:, :-1], targets, False))
+    logits, _ = model.network(text[:, :-1])
+    expected = F.cross_entropy(logits[:, 6:].flatten(0, 1), text[:, 7:].flatten()).item()
+    assert model.evaluation_means.compute()["nats_per_char"].item() == pytest.approx(expected, rel=1e-5)
+    assert model.evaluation_means.weight.item() == 8
+
+
+@pytest.mark.parametrize("prefix", ["train", "val", "test"])
+def test_the_loss_is_logged_in_nats_bits_and_as_perplexity_and_then_reset(prefix):
+    model = language_model("abcdef")
+    means = model.training_means if prefix == "train" else model.evaluation_means
+    means.update((torch.tensor(math.log(8)),), 5)
+    logged = {}
+    model.log_dict = lambda metrics, **options: logged.update(metrics)
+    {"train": model.on_train_epoch_end, "val": model.on_validation_epoch_end, "test": model.on_test_epoch_end}[prefix]()
+    expected = {"nats_per_char": math.log(8), "bits_per_char": 3.0, "perplexity": 8.0}
+    assert {name: value.item() for name, value in logged.items()} == pytest.approx(
+        {f"{prefix}/{name}": value for name, value in expected.items()}
+    )
+    assert means.weight.item() == 0
+
+
 def test_all_of_the_held_out_text_is_measured(tmp_path, written):
     """Side by side in 32 rows, and nearly as exactly as from end to end."""
     data = Text(written, batch_size=8, chunk_length=16)

@@ -175,6 +175,18 @@ def test_evaluation_repeats_exactly_and_weighs_every_image_alike(likelihood):
     assert (elbo < 0).all()
 
 
+def test_the_best_checkpoint_has_the_highest_elbo():
+    assert VAE.monitor == ("val/elbo", "max")
+
+
+def test_decoded_images_are_the_means_of_the_likelihood_from_a_decoder_in_evaluation_mode():
+    module = VAE(IMAGE_SHAPE, latent_dim=3, decoder=functools.partial(DCGANGenerator, width=8, output="none")).train()
+    latent = torch.randn(300, 3)  # decoded in batches of 256
+    decoded = module.decode(latent)
+    with torch.no_grad():
+        torch.testing.assert_close(decoded, module.decoder.eval()(latent).sigmoid())
+
+
 def test_test_adds_the_importance_weighted_bound():
     module = VAE(IMAGE_SHAPE, **SMALL, likelihood=BinarizedBernoulli(), importance_samples=20)
     (metrics,) = trainer().test(module, batches(2), verbose=False)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.optim import SGD
 
+from lab.errors import UserError
 from lightning_models.modules.schedules import Constant, Cosine, OneCycle, Steps, total_batches
 
 
@@ -70,3 +71,48 @@ def test_without_an_end_a_schedule_says_what_it_needs():
 def test_a_share_out_of_range(build):
     with pytest.raises(ValueError, match="expected a number from 0 to below 1"):
         build()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [  # at the beginning, a quarter, the middle and the end
+        (Constant(), (1, 1, 1, 1)),
+        (Cosine(), (1, (1 + math.sqrt(0.5)) / 2, 0.5, 0)),
+        (Cosine(warmup=0.5, final=0.2), (1e-3, 0.5, 1, 0.2)),
+        (OneCycle(), (0.04, None, None, 4e-6)),
+        (OneCycle(warmup=0.5, initial=0.2, final=0.1), (0.2, 0.6, 1, 0.1)),
+        (OneCycle(warmup=0.0, initial=0.2, final=0.0), (1, (1 + math.sqrt(0.5)) / 2, 0.5, 0)),
+        (Steps(), (1, 1, 0.1, 0.01)),
+        (Steps(at=[0.25, 0.5], gamma=0.5), (1, 0.5, 0.25, 0.25)),
+    ],
+)
+def test_factors_at_the_ends_and_in_between(schedule, factors):
+    for progress, factor in zip((0, 0.25, 0.5, 1), factors, strict=True):
+        if factor is not None:
+            assert schedule.factor(progress) == pytest.approx(factor, abs=1e-12), progress
+
+
+def test_after_its_end_a_schedule_stays_there():
+    assert rates(Cosine(final=0.1), steps=25)[20:] == pytest.approx([0.2] * 5)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Cosine(final=-0.1), r"schedule\.final is -0\.1"),
+        (lambda: OneCycle(initial=-0.1), r"schedule\.initial is -0\.1"),
+        (lambda: OneCycle(final=-0.1), r"schedule\.final is -0\.1"),
+        (lambda: Steps(gamma=-0.1), r"schedule\.gamma is -0\.1"),
+        (lambda: Cosine(warmup=1.0), r"schedule\.warmup is 1\.0"),
+        (lambda: Steps(at=[0.5, 1.0]), r"schedule\.at is 1\.0"),
+    ],
+)
+def test_options_out_of_range_are_named(build, message):
+    with pytest.raises(UserError, match=message):
+        build()
+
+
+def test_0_is_in_range():
+    assert Cosine(warmup=0.0, final=0.0).factor(0) == 1
+    assert OneCycle(warmup=0.0, initial=0.0, final=0.0).factor(1) == 0
+    assert Steps(at=[0.0], gamma=0.0).factor(0) == 0
