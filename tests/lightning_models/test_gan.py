@@ -1,3 +1,4 @@
+import copy
 import functools
 import math
 from types import SimpleNamespace
@@ -184,6 +185,78 @@ def test_compiled_networks_learn_the_same(regularizer):
     (_, eager), (module, compiled) = run(False), run(True)
     assert compiled == pytest.approx(eager, rel=1e-3, abs=1e-4)
     assert not any("_orig_mod" in name for name in module.state_dict())
+
+
+def test_one_batch_is_the_algorithm_written_out():
+    """Other optimizers and a penalty that tells real from fake images: whatever is exchanged or left out shows."""
+    d_sgd, g_sgd = (functools.partial(torch.optim.SGD, lr=lr) for lr in (0.1, 0.3))
+    module = GAN(IMAGE_SHAPE, **SMALL, regularizer=R1(weight=3.0), optimizer_d=d_sgd, optimizer_g=g_sgd)
+    generator, discriminator, latents = copy.deepcopy(module.generator), copy.deepcopy(module.discriminator), []
+    module.generator.register_forward_pre_hook(lambda _, args: latents.append(args[0]))
+    recorder, _ = train(module)
+    (latent,), real = latents, batches(1).tensors[0]
+
+    fake = generator(latent)
+    images = real.clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    penalty = 1.5 * slopes.square().sum(dim=(1, 2, 3)).mean()
+    d_loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
+    d_optimizer, g_optimizer = d_sgd(discriminator.parameters()), g_sgd(generator.parameters())
+    (d_loss + penalty).backward()
+    d_optimizer.step()
+    g_loss = F.softplus(-discriminator(fake)).mean()  # by the discriminator that has just learned
+    g_loss.backward()
+    g_optimizer.step()
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        for own, expected in zip(getattr(module, name).parameters(), network.parameters(), strict=True):
+            torch.testing.assert_close(own, expected)
+    logged = {"d_loss": d_loss, "g_loss": g_loss, "penalty": penalty}
+    found = {name: recorder.metrics[1][f"train/{name}"] for name in logged}
+    assert found == pytest.approx({name: value.item() for name, value in logged.items()}, rel=1e-4)
+
+
+def test_the_critics_weights_are_clipped_after_each_update():
+    module = WGAN(IMAGE_SHAPE, **SMALL, regularizer=WeightClipping(0.005))
+    train(module, count=2)
+    largest = torch.stack([parameter.abs().max() for parameter in module.discriminator.parameters()])
+    assert largest.max().item() == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize(
+    ("options", "generated"),
+    [({}, [True]), ({"n_critic": 2}, [False, True]), ({"fresh_noise": True}, [False, True])],
+)
+def test_gradients_are_computed_for_the_network_alone_that_is_updated(options, generated):
+    module = GAN(IMAGE_SHAPE, **SMALL, **options)
+    fakes, critics = [], []
+    weight = next(module.discriminator.parameters())
+    module.generator.register_forward_hook(lambda _, args, images: fakes.append(images.requires_grad))
+    module.discriminator.register_forward_pre_hook(lambda *_: critics.append(weight.requires_grad))
+    train(module, count=options.get("n_critic", 1))
+    assert fakes == generated
+    assert critics[:2] == [True, True]  # its own update: real, then fake
+    assert critics[-1] is False  # the generator's
+
+
+def test_the_strategy_is_set_up_for_backward_passes_that_reach_one_network_only(monkeypatch):
+    strategies = []
+    monkeypatch.setattr("lightning_models.gan.find_unused_parameters", strategies.append)
+    module = GAN(IMAGE_SHAPE, **SMALL)
+    module.trainer = SimpleNamespace(strategy="of the run")
+    module.setup("fit")
+    assert strategies == ["of the run"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "compile_networks", "count"), [("fit", True, 2), ("fit", False, 0), ("test", True, 0)]
+)
+def test_networks_are_compiled_for_training_where_asked(monkeypatch, stage, compile_networks, count):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
+    module = GAN(IMAGE_SHAPE, **SMALL, compile_networks=compile_networks)
+    module.trainer = SimpleNamespace(strategy=None)
+    module.setup(stage)
+    assert compiled == [module.generator, module.discriminator][:count]
 
 
 def test_fresh_noise_gives_the_generator_other_images_than_the_discriminator_saw():

@@ -117,6 +117,13 @@ def test_predictions_are_the_names_and_probabilities_of_the_largest_logits():
     assert columns["probability"].tolist() == pytest.approx([0.8, 0.8])
 
 
+def test_an_evaluation_starts_afresh():
+    model, run = classifier(), trainer()
+    first = run.validate(model, TensorLoader(examples(20), 8, exactly_once=True), verbose=False)
+    run.validate(model, TensorLoader(examples(12, seed=1), 8, exactly_once=True), verbose=False)
+    assert run.validate(model, TensorLoader(examples(20), 8, exactly_once=True), verbose=False) == first
+
+
 def test_the_best_checkpoint_has_the_highest_accuracy():
     assert ImageClassifier.monitor == ("val/accuracy", "max")
 
