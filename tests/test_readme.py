@@ -25,7 +25,7 @@ def test_its_two_commands_are_targets_of_the_makefile():
         )
     )
     assert {"demo", "test"} <= named
-    assert not named - targets - {"latest", "test-latest"}
+    assert not named - targets
 
 
 def test_what_it_says_to_do_with_a_run_can_be_done(gan_run, in_tmp_path):
