@@ -173,6 +173,8 @@ def private_cache(monkeypatch, tmp_path):
 @pytest.mark.full
 @pytest.mark.parametrize("family", FAMILIES)
 def test_validate_measures_what_the_old_run_logged(family, tmp_path, private_cache):
+    if family == "sequence_classifier":
+        pytest.skip("names are split by a hash of the name since 0.2: other lines are held out")
     cli.main(["validate", *options(family), "--ckpt_path", checkpoint(family), "--run_dir", str(tmp_path)])
     measured = json.loads((tmp_path / "validate" / "summary.json").read_text())["metrics"]
     logged = last_values(OLD / family / "metrics.csv")
@@ -192,6 +194,7 @@ def last_values(metrics):
     return values
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")  # the stored runs were made in another folder
 @pytest.mark.full
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_run_resumes(family, tmp_path, private_cache):
