@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from datamodules.data_root import expanded
 from lab.errors import UserError, UserFileError
 from lab.files import displayable, is_hidden
 
@@ -31,7 +32,7 @@ def read_text(path: str | Path) -> str:
     is_input = str(path) == STANDARD_INPUT
     name = "standard input" if is_input else displayable(str(path))
     try:
-        content = sys.stdin.buffer.read() if is_input else Path(path).expanduser().read_bytes()
+        content = sys.stdin.buffer.read() if is_input else expanded(path).read_bytes()
     except OSError as error:
         raise UserFileError(f"{name} cannot be read: {error.strerror}") from error
     return decoded(content, name).replace("\r\n", "\n").replace("\r", "\n")

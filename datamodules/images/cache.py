@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
-from datamodules.images.files import opened
+from datamodules.data_root import expanded
+from datamodules.images.files import ImageFile, opened
 from datamodules.images.listing import ImageListing
 from lab.errors import UserError
 from lab.files import atomic_write, displayable
@@ -39,7 +41,7 @@ def load_images(listing: ImageListing, image_size: int, channels: int, cache_dir
     contents = [(file.name, file.num_bytes, file.version) for file in listing.files]
     key = hashlib.sha256(json.dumps([FORMAT, image_size, channels, contents]).encode()).hexdigest()
     user_cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(cache_dir or f"{user_cache}/lightning_models").expanduser()
+    folder = expanded(cache_dir or f"{user_cache}/lightning_models")
     cache_file = folder / f"{listing.path.stem}-{image_size}px-{key[:16]}.pt"
     if cache_file.exists():
         try:
@@ -48,23 +50,23 @@ def load_images(listing: ImageListing, image_size: int, channels: int, cache_dir
         except (RuntimeError, OSError, EOFError):
             pass  # the file was cut short; which error torch.load raises depends on where
         print(f"the cache {cache_file} is damaged: decoding {listing.path} again", file=sys.stderr)
-    images = decode_images(listing, image_size, channels)
+    images = decode_images(listing.path, listing.files, image_size, channels)
     _write(images, cache_file)
     return images
 
 
-def decode_images(listing: ImageListing, image_size: int, channels: int) -> Tensor:
-    """Decode all files of `listing`, with a progress bar on a terminal where it takes more than two seconds.
+def decode_images(path: Path, files: Sequence[ImageFile], image_size: int, channels: int) -> Tensor:
+    """Decode `files` of the folder or zip `path`, with a progress bar on a terminal if it takes over two seconds.
 
     Raises:
         UserError: if some files cannot be decoded; it names the first ten of them with the reasons.
     """
-    images = np.empty((len(listing.files), channels, image_size, image_size), dtype=np.uint8)
+    images = np.empty((len(files), channels, image_size, image_size), dtype=np.uint8)
 
     is_animated = np.zeros(len(images), dtype=bool)
 
     def problem_of(index: int) -> str | None:
-        name = listing.files[index].name
+        name = files[index].name
         try:
             with open_file(name) as file, Image.open(file) as image:
                 is_animated[index] = image.format != "MPO" and getattr(image, "is_animated", False)
@@ -73,29 +75,28 @@ def decode_images(listing: ImageListing, image_size: int, channels: int) -> Tens
             return f"{displayable(name)}: {error}"
         return None
 
-    with opened(listing.path) as open_file:
+    with opened(path) as open_file:
         pool = ThreadPoolExecutor()
         try:
             # Pillow decodes and scales outside of Python's lock, but opens a file under it: with thumbnails the threads
             # only wait for each other (CIFAR-10's of 900 bytes: 110 us an image without them, 190 us with two).
-            mean_bytes = sum(file.num_bytes for file in listing.files) / len(images)
+            mean_bytes = sum(file.num_bytes for file in files) / len(images)
             map_all = map if mean_bytes < 4_000 else pool.map
             results = map_all(problem_of, range(len(images)))
-            progress = tqdm(results, f"decoding {listing.path.name}", len(images), unit="image", delay=2, disable=None)
+            progress = tqdm(results, f"decoding {path.name}", len(images), unit="image", delay=2, disable=None)
             problems = [problem for problem in progress if problem is not None]
         finally:
             pool.shutdown(cancel_futures=True)
     if problems:
         more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
         raise UserError(
-            f"{len(problems)} of {len(images)} images in {listing.path} cannot be read; repair or remove them:\n  "
+            f"{len(problems)} of {len(images)} images in {path} cannot be read; repair or remove them:\n  "
             + "\n  ".join(problems[:10] + more)
         )
     if is_animated.any():
-        first = displayable(listing.files[int(is_animated.argmax())].name)
+        first = displayable(files[int(is_animated.argmax())].name)
         print(
-            f"{listing.path}: of {is_animated.sum():,} files with several pictures, such as {first}, the first "
-            "picture is used",
+            f"{path}: of {is_animated.sum():,} files with several pictures, such as {first}, the first picture is used",
             file=sys.stderr,
         )
     return torch.from_numpy(images)

@@ -1,9 +1,14 @@
 """CIFAR-10, read from the original batches or from a copy as image files."""
 
+import hashlib
+import pickle
 import sys
+import tarfile
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torchvision
 
@@ -18,8 +23,9 @@ from lab.errors import UserError, UserFileError
 class CIFAR10(ImageDataModule):
     """Small photos of ten kinds of things, 32 x 32 RGB: 50,000 to train on and 10,000 to test (Krizhevsky 2009).
 
-    Read from the first of these that the data folder holds: cifar-10-batches-py/ as torchvision keeps it,
-    cifar10-jpeg.zip, cifar10.zip, or cifar10/, the last three with train/ and test/ of one folder a class.
+    Read from the first of these that the data folder holds: cifar-10-batches-py/ as torchvision stores it,
+    cifar-10-python.tar.gz as it is downloaded, cifar10-jpeg.zip, cifar10.zip, or cifar10/, the last three with train/
+    and test/ of one folder a class.
     """
 
     native_shape = (3, 32, 32)
@@ -27,6 +33,7 @@ class CIFAR10(ImageDataModule):
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     )  # fmt: skip
     original = "cifar-10-batches-py"
+    archive = "cifar-10-python.tar.gz"
     copies = ("cifar10-jpeg.zip", "cifar10.zip", "cifar10")
 
     def __init__(self, root: str | None = None, download: bool = True, **kwargs: Any) -> None:
@@ -43,7 +50,7 @@ class CIFAR10(ImageDataModule):
 
     def prepare_data(self) -> None:
         """Download what is missing, or decode the copy that is there; say so if that is one with losses."""
-        if (self.root / self.original).is_dir():
+        if (self.root / self.original).is_dir() or (self.root / self.archive).is_file():
             return
         if self.copy is not None:
             if any(file.name.lower().endswith((".jpg", ".jpeg")) for file in self.copy.files):
@@ -57,9 +64,11 @@ class CIFAR10(ImageDataModule):
                 raise self._not_found(str(error)) from error
 
     def read_parts(self) -> dict[str, LabelledImages]:
-        """The original files, else the copy."""
+        """The original files, their archive, or the copy."""
         if (self.root / self.original).is_dir():
             return {"train": self._read_original(train=True), "test": self._read_original(train=False)}
+        if (self.root / self.archive).is_file():
+            return read_archive(self.root / self.archive)
         if self.copy is None:
             raise self._not_found("--data.download is false" if not self.download else "prepare_data was not called")
         if self.copy.class_names != self.native_class_names or set(self.copy.parts) != {"train", "test"}:
@@ -86,6 +95,33 @@ class CIFAR10(ImageDataModule):
         return None
 
     def _not_found(self, reason: str) -> UserFileError:
-        names = (self.original, *self.copies)
+        names = (self.original, self.archive, *self.copies)
         looked_at = ", ".join(str((self.root / name).absolute()) for name in names)
         return missing_data("CIFAR10", looked_at, "one of them", "one of them", reason)
+
+
+ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
+BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
+
+
+def read_archive(path: Path) -> dict[str, LabelledImages]:
+    """The training and test images of cifar-10-python.tar.gz, which is not unpacked.
+
+    Raises:
+        UserError: if it is not the original, byte by byte: it holds pickles, which could run any code.
+    """
+    content = path.read_bytes()
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != ARCHIVE_MD5:
+        raise UserError(f"{path} is incomplete or damaged: delete it and it is downloaded again")
+    parts = {}
+    with tarfile.open(path) as archive:
+        for split, names in BATCHES.items():
+            batches = []
+            for name in names:
+                file = archive.extractfile(f"cifar-10-batches-py/{name}")
+                assert file is not None  # the checksum is right
+                batches.append(pickle.loads(file.read(), encoding="latin1"))
+            pixels = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
+            labels = [label for batch in batches for label in batch["labels"]]
+            parts[split] = (torch.from_numpy(pixels), torch.tensor(labels))
+    return parts

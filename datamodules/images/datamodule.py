@@ -13,6 +13,7 @@ from datamodules.checks import check_at_least_one, check_fraction
 from datamodules.described_data import DescribedDataModule, content_hash
 from datamodules.images.augmentation import flip_half_of_them, shift_randomly
 from datamodules.images.class_subset import chosen_classes
+from datamodules.images.predicted import read_images_to_predict
 from datamodules.resumable_loader import default_seed
 from datamodules.tensor_dataset import Batch, TensorLoader
 from lab.errors import UserError
@@ -50,6 +51,7 @@ class ImageDataModule(DescribedDataModule, ABC):
         validate_on_test: bool = False,
         split_seed: int = 0,
         seed: int | None = None,
+        predict_path: str | list[str] | None = None,
     ) -> None:
         """Keep and check the options; the data is read in `setup`.
 
@@ -68,6 +70,8 @@ class ImageDataModule(DescribedDataModule, ABC):
                 repeating its numbers; nothing may be chosen by them.
             split_seed: Seed that decides which images are kept for validation.
             seed: Seed of the order of batches; by default the one of seed_everything, else 0.
+            predict_path: Images for `predict`, which need no labels: a folder, a .zip or a file, or a list of them; by
+                default the test images.
 
         Raises:
             UserError: if an option is out of its range.
@@ -93,6 +97,8 @@ class ImageDataModule(DescribedDataModule, ABC):
         self.val_fraction = val_fraction
         self.validate_on_test = validate_on_test
         self.split_seed = split_seed
+        self.predict_path = predict_path
+        self.predict_names: list[str] | None = None  # of the images of predict_path, known after `setup`
         self._hash: str | None = None
         self.seed = default_seed() if seed is None else seed
 
@@ -127,7 +133,12 @@ class ImageDataModule(DescribedDataModule, ABC):
         return [self.native_class_names[number] for number in self._class_numbers()]
 
     def setup(self, stage: str) -> None:
-        """Read the data, once; without validation images, tell the Trainer not to validate while it trains."""
+        """Read the data, or the images to predict; without validation images, turn off the validation of a fit."""
+        if stage == "predict" and self.predict_path is not None:
+            channels, size, _ = self.image_shape
+            named = read_images_to_predict(self.predict_path, size, channels)
+            self.predict_images, self.predict_names = named.images, named.names
+            return
         if not hasattr(self, "train_images"):
             parts = {name: self._fitted(name, *part) for name, part in self.read_parts().items()}
             if self.validate_on_test:
@@ -193,8 +204,11 @@ class ImageDataModule(DescribedDataModule, ABC):
         return self._evaluation_loader("test", self.test_images, self.test_labels, "test_fraction")
 
     def predict_dataloader(self) -> TensorLoader:
-        """The test images."""
-        return self.test_dataloader()
+        """The images of `predict_path` in their order, with labels of 0; without it the test images."""
+        if self.predict_path is None:
+            return self.test_dataloader()
+        labels = torch.zeros(len(self.predict_images), dtype=torch.int64)
+        return TensorLoader((self.predict_images, labels), self.batch_size, exactly_once=True)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Scale the pixels 0..255 to `value_range`, exactly at both ends, in float32 on the device."""

@@ -35,6 +35,7 @@ class ImageFolder(ImageDataModule):
         channels: Literal[1, 3] = 3,
         test_fraction: float = 0.0,
         cache_dir: str | None = None,
+        class_names: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Keep and check the options; the images are read in `setup`.
@@ -46,6 +47,8 @@ class ImageFolder(ImageDataModule):
             channels: 3 for colour, 1 for gray.
             test_fraction: Part of the images that is kept for testing where there is no test/, from 0 to below 1.
             cache_dir: Folder of the decoded images; by default lightning_models in $XDG_CACHE_HOME or ~/.cache.
+            class_names: Names of the classes for `predict_path`, by default those of the folders; from a checkpoint its
+                own, so that the training images need not be there.
             **kwargs: See ImageDataModule.
         """
         super().__init__(image_size=image_size, **kwargs)
@@ -55,6 +58,7 @@ class ImageFolder(ImageDataModule):
         self.channels = channels
         self.test_fraction = test_fraction
         self.cache_dir = cache_dir
+        self.given_class_names = class_names
 
     @property
     def native_shape(self) -> tuple[int, int, int]:
@@ -66,6 +70,13 @@ class ImageFolder(ImageDataModule):
         """Names of the class folders, or of the folder itself."""
         return self.listing.class_names
 
+    @property
+    def class_names(self) -> list[str]:
+        """Name of each label."""
+        if self.predict_path is not None and self.given_class_names is not None:
+            return list(self.given_class_names)
+        return super().class_names
+
     @cached_property
     def listing(self) -> ImageListing:
         """The files, their parts and their classes; no image is opened for it."""
@@ -73,7 +84,8 @@ class ImageFolder(ImageDataModule):
 
     def prepare_data(self) -> None:
         """Decode the images into the cache."""
-        self._load()
+        if self.predict_path is None or self.given_class_names is None:
+            self._load()
 
     def read_parts(self) -> dict[str, LabelledImages]:
         """The decoded images of each split."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from datamodules.data_root import data_root
+from datamodules.data_root import data_root, expanded
 from datamodules.images.files import ImageFile, find_files
 from datamodules.images.formats import image_endings
 from datamodules.splits import split_of_folder
@@ -41,7 +41,7 @@ def find_images(path: str, root: str | None) -> Path:
     Raises:
         UserFileError: if neither exists; it names what was looked at, and the nearest name that does.
     """
-    candidates = [Path(path).expanduser(), data_root(root) / path]
+    candidates = [expanded(path), data_root(root) / path]
     for candidate in candidates:
         if candidate.exists():
             return Path(os.path.abspath(candidate))  # "." has no name that a class could have

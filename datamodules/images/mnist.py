@@ -1,12 +1,13 @@
 """MNIST and FashionMNIST, read from their idx files."""
 
+from pathlib import Path
 from typing import Any
 
 from datamodules.data_root import data_root
 from datamodules.downloads import fetch, missing_data
 from datamodules.images.datamodule import ImageDataModule, LabelledImages
 from datamodules.images.digits import DIGIT_NAMES
-from datamodules.images.idx_files import read_idx
+from datamodules.images.idx_files import find_idx_file, read_idx
 from lab.errors import UserError, UserFileError
 
 IDX_FILES = {
@@ -44,7 +45,7 @@ class MNIST(ImageDataModule):
                 raise self._not_found(missing, str(error)) from error
 
     def read_parts(self) -> dict[str, LabelledImages]:
-        """The four idx files."""
+        """The four idx files, compressed or not."""
         if missing := self._missing_files():
             raise self._not_found(
                 missing, "--data.download is false" if not self.download else "prepare_data was not called"
@@ -52,21 +53,31 @@ class MNIST(ImageDataModule):
         return {part: self._read(*names) for part, names in IDX_FILES.items()}
 
     def _read(self, image_file: str, label_file: str) -> LabelledImages:
-        folder = self.root / self.data_set / "raw"
-        images = read_idx(folder / image_file, self.native_shape[1:]).unsqueeze(1)
-        labels = read_idx(folder / label_file, ()).long()
+        image_path, label_path = (find_idx_file(name, self._folders) for name in (image_file, label_file))
+        assert image_path is not None  # read_parts has looked for both
+        assert label_path is not None
+        images = read_idx(image_path, self.native_shape[1:]).unsqueeze(1)
+        labels = read_idx(label_path, ()).long()
         if len(images) != len(labels):
-            raise UserError(f"{folder / label_file} has {len(labels):,} labels for {len(images):,} images")
+            raise UserError(f"{label_path} has {len(labels):,} labels for {len(images):,} images")
         return images, labels
 
     def _missing_files(self) -> list[str]:
         names = [f"{self.data_set}/raw/{name}" for part in IDX_FILES.values() for name in part]
-        return [name for name in names if not (self.root / name).is_file()]
+        return [name for name in names if find_idx_file(Path(name).name, self._folders) is None]
+
+    @property
+    def _folders(self) -> list[Path]:
+        """Where the files may be; both data sets' files have the same names, so only MNIST's may lie in the root."""
+        folders = [self.root / self.data_set / "raw", self.root / self.data_set]
+        return [*folders, self.root] if self.data_set == "MNIST" else folders
 
     def _not_found(self, missing: list[str], reason: str) -> UserFileError:
         folder = (self.root / self.data_set / "raw").absolute()
         looked_at = f"{folder} for {', '.join(name.rpartition('/')[2] for name in missing)}"
-        return missing_data(self.data_set, looked_at, "the uncompressed files", f"{self.data_set}/", reason)
+        return missing_data(
+            self.data_set, looked_at, "the files, compressed (.gz) or not,", f"{self.data_set}/", reason
+        )
 
 
 class FashionMNIST(MNIST):

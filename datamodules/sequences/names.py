@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from datamodules.checks import check_at_least_one, check_fractions
-from datamodules.data_root import data_root
+from datamodules.data_root import data_root, expanded
 from datamodules.described_data import DescribedDataModule, content_hash
 from datamodules.resumable_loader import default_seed
+from datamodules.sequences.csv_file import read_csv
 from datamodules.sequences.line_folder import Duplicates, LinesOfClass, divide, read_folder, without_duplicates
 from datamodules.sequences.surnames import surnames_by_country
 from datamodules.tensor_dataset import Batch, TensorLoader
@@ -55,7 +56,8 @@ class Names(DescribedDataModule):
         """Keep and check the options; files are read when something of them is asked for.
 
         Args:
-            path: Folder of the files, as it stands or below the data root; by default Faker's surnames.
+            path: Folder of the files, or a .csv or .tsv file with the columns `label` and `text`, as it stands or below
+                the data root; by default Faker's surnames.
             root: Data root; by default the environment variable DATA_ROOT, else data/.
             batch_size: Lines in a batch of each process.
             ascii_only: Fold all text to ASCII (ü becomes u) instead of keeping Unicode.
@@ -135,7 +137,7 @@ class Names(DescribedDataModule):
         """Encode the lines, once."""
         self.encoder = Encoder(self.vocabulary)
         if stage == "predict" and self.predict_path is not None:
-            if self.predict_path != STANDARD_INPUT and not Path(self.predict_path).expanduser().is_file():
+            if self.predict_path != STANDARD_INPUT and not expanded(self.predict_path).is_file():
                 raise UserFileError(f"--data.predict_path {self.predict_path}: there is no such file")
             lines = read_lines(self.predict_path)
             if not lines:
@@ -203,22 +205,27 @@ class Names(DescribedDataModule):
 
     @cached_property
     def _folder(self) -> Path:
-        given = Path(str(self.path)).expanduser()
+        given = expanded(str(self.path))
         below_root = self.root / given
-        return below_root if below_root.is_dir() and not given.is_dir() else given
+        return below_root if below_root.exists() and not given.exists() else given
 
     def _read(self) -> tuple[dict[str, LinesOfClass], Duplicates]:
         if self.path is None:
             names = surnames_by_country()
             parts = {"all": {c: [normalized(n, self.ascii_only) for n in own] for c, own in names.items()}}
         else:
-            if not self._folder.is_dir():
+            if not self._folder.exists():
                 raise UserFileError(
-                    f"--data.path {self.path}: there is no such folder, neither {self._folder.absolute()} nor below "
-                    f"the data root {self.root.absolute()} (--data.root or the environment variable DATA_ROOT). "
-                    "Expected one .txt file a class, or train/, val/ and test/ with such files"
+                    f"--data.path {self.path}: there is no such folder or .csv file, neither "
+                    f"{self._folder.absolute()} nor below the data root {self.root.absolute()} (--data.root or the "
+                    "environment variable DATA_ROOT). "
+                    "Expected one .txt file a class, train/, val/ and test/ with such files, or a .csv file with the "
+                    "columns `label` and `text`"
                 )
-            parts = read_folder(self._folder, self.ascii_only)
+            if self._folder.is_dir():
+                parts = read_folder(self._folder, self.ascii_only)
+            else:
+                parts = {"all": read_csv(self._folder, self.ascii_only)}
         parts, duplicates = without_duplicates(parts)
         missing = {part: fraction for part, fraction in self.fractions.items() if part not in parts}
         undivided = parts.pop("all") if "all" in parts else parts["train"]

@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import Path
 from typing import Literal
 
-from datamodules.data_root import data_root
+from datamodules.data_root import data_root, expanded
 from datamodules.downloads import fetch_file
 from datamodules.text.gutenberg import without_gutenberg
 from datamodules.text_files import find_txt_files, left_out_text, read_text
@@ -32,7 +32,7 @@ def find_text_files(paths: list[str], root: str | None, download: bool = False) 
     """
     found: list[Path] = []
     for path in paths:
-        found += _files_at(path, [Path(path).expanduser(), data_root(root) / path], SOURCES.get(path), download)
+        found += _files_at(path, [expanded(path), data_root(root) / path], SOURCES.get(path), download)
     return list(dict.fromkeys(found))
 
 

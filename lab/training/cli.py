@@ -261,7 +261,8 @@ class ProjectCLI(OpenLightningCLI):
             raise UserError("predict keeps the order of its input on one device only: --trainer.devices 1")
         batches: Any = self.trainer.predict(model, datamodule=datamodule, **kwargs) or []
         path = Path(self.options.run_dir) / "predictions.csv"
-        print(f"predictions  {path} ({write_predictions(path, batches):,} rows)")
+        num_rows = write_predictions(path, batches, getattr(datamodule, "predict_names", None))
+        print(f"predictions  {path} ({num_rows:,} rows)")
 
     def after_fit(self) -> None:
         """Print where everything is, and what to try next."""

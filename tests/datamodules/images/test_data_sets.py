@@ -1,5 +1,9 @@
+import gzip
+import hashlib
+import io
 import os
 import pickle
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +11,8 @@ import pytest
 import torch
 import torchvision
 
-from datamodules.images import CIFAR10, MNIST, FashionMNIST
+from datamodules.images import CIFAR10, MNIST, FashionMNIST, cifar10
+from datamodules.images.cifar10 import BATCHES
 from tests.stand_in_data import (
     CIFAR10_CLASSES,
     digit_images,
@@ -68,8 +73,8 @@ def test_download_cut_short_leaves_nothing_and_one_message_says_what_to_do(tmp_p
     assert str(error.value) == (
         f"MNIST was not found: looked at {tmp_path}/new/MNIST/raw for train-images-idx3-ubyte, "
         "train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte. It was not downloaded: "
-        "connection lost. Put the uncompressed files there, or name the folder that holds MNIST/ with --data.root "
-        "or the environment variable DATA_ROOT"
+        "connection lost. Put the files, compressed (.gz) or not, there, or name the folder that holds MNIST/ with "
+        "--data.root or the environment variable DATA_ROOT"
     )
     assert os.listdir(tmp_path / "new") == []
 
@@ -96,10 +101,13 @@ def test_files_that_are_there_are_kept_when_one_is_downloaded(tmp_path, monkeypa
     [
         (lambda content: content[:-100], r"/train-images-idx3-ubyte has 31,276 bytes, expected 31,376: delete it"),
         (lambda content: content + b"x", r"/train-images-idx3-ubyte has 31,377 bytes, expected 31,376"),
-        (lambda content: b"", r"/train-images-idx3-ubyte is no idx file: it starts with \[\], expected \[0, 0, 8, 3\]"),
+        (
+            lambda content: b"",
+            r"/train-images-idx3-ubyte is not an idx file: it starts with \[\], expected \[0, 0, 8, 3\]",
+        ),
         (
             lambda content: b"\x1f\x8b" + content,
-            r"starts with \[31, 139, 0, 0\], expected .* \(is it still compressed\?\)",
+            r"starts with \[31, 139, 0, 0\], expected .* \(a compressed file's name must end in .gz\)",
         ),
         (
             lambda content: content[:11] + b"\x1b" + content[12:],
@@ -112,6 +120,32 @@ def test_damaged_idx_file_is_named(tmp_path, damage, message):
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(ValueError, match=message):
         MNIST(root=str(tmp_path)).setup("fit")
+
+
+@pytest.mark.parametrize("folder", ["MNIST/raw", "MNIST", "."])
+@pytest.mark.parametrize("dotted", [False, True])
+def test_mnist_is_read_from_compressed_files_as_they_were_downloaded(tmp_path, folder, dotted):
+    raw = write_mnist(tmp_path / "source", 40) / "MNIST" / "raw"
+    target = tmp_path / "root" / folder
+    target.mkdir(parents=True)
+    for file in raw.iterdir():
+        name = file.name.replace("-idx", ".idx") if dotted else file.name
+        (target / f"{name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+    data = ready(MNIST(root=str(tmp_path / "root"), download=False, val_fraction=0.0))
+    assert torch.equal(data.train_images, ready(MNIST(root=str(tmp_path / "source"), val_fraction=0.0)).train_images)
+    data.train_images[0] = 0  # the memory may be written to
+    with pytest.raises(FileNotFoundError, match="FashionMNIST was not found"):  # its files have the same names
+        FashionMNIST(root=str(tmp_path / "root"), download=False).setup("fit")
+
+
+def test_a_damaged_compressed_file_is_named(tmp_path):
+    file = write_mnist(tmp_path, 40) / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    compressed = gzip.compress(file.read_bytes())
+    file.unlink()
+    for content in (compressed[:-20], b"not compressed", compressed[:30] + bytes(20) + compressed[50:]):
+        file.with_name(f"{file.name}.gz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.gz is damaged or not compressed"):
+            MNIST(root=str(tmp_path)).setup("fit")
 
 
 def test_labels_of_another_set_are_refused(tmp_path):
@@ -162,6 +196,42 @@ def test_original_cifar10_files_come_first(tmp_path, monkeypatch):
     data = ready(CIFAR10(root=str(tmp_path), val_fraction=0.0))
     assert data.train_images.flatten(1).tolist() == rows.tolist() * 5
     assert data.test_labels.tolist() == [6, 9]
+
+
+def cifar10_archive(path, monkeypatch):
+    """A tar of two images a batch, numbered through, that passes for the original."""
+    rows = np.arange(12 * 3072).reshape(6, 2, 3072).astype(np.uint8)
+    with tarfile.open(path, "w:gz") as archive:
+        for number, name in enumerate([*BATCHES["train"], *BATCHES["test"]]):
+            content = pickle.dumps({"data": rows[number], "labels": [number, 9]})
+            entry = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    monkeypatch.setattr(cifar10, "ARCHIVE_MD5", hashlib.md5(path.read_bytes()).hexdigest())
+    return rows
+
+
+def test_cifar10_is_read_from_its_archive_without_unpacking_it(tmp_path, monkeypatch):
+    rows = cifar10_archive(tmp_path / "cifar-10-python.tar.gz", monkeypatch)
+    write_cifar10(tmp_path, 20)  # a copy, which the original comes before
+    data = ready(CIFAR10(root=str(tmp_path), val_fraction=0.0))
+    assert data.train_images.flatten(1).tolist() == rows[:5].reshape(10, -1).tolist()
+    assert data.train_labels.tolist() == [0, 9, 1, 9, 2, 9, 3, 9, 4, 9]
+    assert data.test_images.flatten(1).tolist() == rows[5].tolist()
+    assert data.test_labels.tolist() == [5, 9]
+    assert sorted(os.listdir(tmp_path)) == ["cifar-10-python.tar.gz", "cifar10"]
+
+
+def test_an_archive_that_is_not_the_original_is_never_unpickled(tmp_path, monkeypatch):
+    cifar10_archive(tmp_path / "cifar-10-python.tar.gz", monkeypatch)
+    monkeypatch.setattr(cifar10, "ARCHIVE_MD5", torchvision.datasets.cifar.CIFAR10.tgz_md5)
+    monkeypatch.setattr(pickle, "loads", lambda *_, **__: pytest.fail("unpickled"))
+    with pytest.raises(ValueError, match=r"cifar-10-python.tar.gz is incomplete or damaged: delete it"):
+        ready(CIFAR10(root=str(tmp_path)))
+
+
+def test_the_checksum_is_the_one_that_torchvision_knows():
+    assert TORCHVISION_CIFAR10.tgz_md5 == cifar10.ARCHIVE_MD5
 
 
 def test_damaged_original_cifar10_is_named(tmp_path, monkeypatch):

@@ -242,7 +242,9 @@ def test_a_class_that_the_checkpoint_does_not_know_is_refused(folder):
 
 
 def test_what_is_not_there_is_named(tmp_path, folder):
-    with pytest.raises(FileNotFoundError, match=r"--data\.path nowhere: there is no such folder, neither .* nor below"):
+    with pytest.raises(
+        FileNotFoundError, match=r"--data\.path nowhere: there is no such folder or \.csv file, neither .* nor below"
+    ):
         Names("nowhere", root=str(tmp_path)).setup("fit")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"empty holds no \.txt file: expected one for each class"):
