@@ -86,7 +86,10 @@ def current_option(option: str, model: dict[str, Any] | None = None) -> str:
         return option
     class_path, current = found
     chain = network_chain(current_model(model)) if model is not None else []
-    depth = next((depth for depth, path in enumerate(chain) if path == class_path.rpartition(".")[2]), 0)
+    depth = next((depth for depth, path in enumerate(chain) if path == class_path.rpartition(".")[2]), None)
+    if depth is None and model is not None and class_path in WRAPPERS:
+        return option  # a wrapper that is not there: the message about it is to name what was given
+    depth = depth or 0
     return f"model.{'network.' * (depth + 1)}{current}"
 
 

@@ -187,6 +187,17 @@ def test_decoded_images_are_the_means_of_the_likelihood_from_a_decoder_in_evalua
         torch.testing.assert_close(decoded, module.decoder.eval()(latent).sigmoid())
 
 
+def test_posteriors_come_from_an_encoder_in_evaluation_mode():
+    module = VAE(IMAGE_SHAPE, latent_dim=3, encoder=functools.partial(DCGANDiscriminator, width=8, stages=2)).train()
+    images = torch.rand(6, *IMAGE_SHAPE)
+    mean, log_variance = module.posterior(images)
+    assert module.encoder.training
+    with torch.no_grad():
+        expected = module.encoder.eval()(images)
+    torch.testing.assert_close(torch.cat([mean, log_variance], dim=1), expected)
+    assert not mean.requires_grad
+
+
 def test_test_adds_the_importance_weighted_bound():
     module = VAE(IMAGE_SHAPE, **SMALL, likelihood=BinarizedBernoulli(), importance_samples=20)
     (metrics,) = trainer().test(module, batches(2), verbose=False)

@@ -100,6 +100,7 @@ def test_a_section_without_such_options_is_returned_as_it_is(section):
         ("cell", None, "cell"),
         ("model.cell", model("SequenceClassifier"), "model.network.cell"),
         ("model.cell", model("SequenceClassifier", members=2), "model.network.network.cell"),
+        ("model.members", model("SequenceClassifier"), "model.members"),
         ("model.cell", WRAPPED_TWICE, "model.network.network.network.cell"),
         ("model.members", WRAPPED_TWICE, "model.network.network.members"),
         ("model.cell", model("SequenceClassifier", network="Ensemble"), "model.network.cell"),
