@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, Trainer
 
 import cli
 from datamodules.tensor_dataset import TensorLoader
+from lab.errors import UserError
 from lightning_models.image_classifier import ImageClassifier
 from lightning_models.losses.regularizers import l1_norm, l2_norm
 from lightning_models.modules.schedules import OneCycle
@@ -117,6 +118,16 @@ def test_predictions_are_the_names_and_probabilities_of_the_largest_logits():
     assert columns["probability"].tolist() == pytest.approx([0.8, 0.8])
 
 
+def test_the_means_of_an_epoch_are_logged_and_reset():
+    model, logged = classifier(), {}
+    model.log_dict = lambda metrics, **options: logged.update(metrics)
+    for loss in (2.0, 4.0):
+        model.training_means.update((torch.tensor(loss), torch.tensor(1.0), torch.tensor(0.5)), 3)
+        model.on_train_epoch_end()
+        expected = {"train/loss": loss, "train/cross_entropy": 1.0, "train/accuracy": 0.5}
+        assert {name: value.item() for name, value in logged.items()} == expected
+
+
 def test_an_evaluation_starts_afresh():
     model, run = classifier(), trainer()
     first = run.validate(model, TensorLoader(examples(20), 8, exactly_once=True), verbose=False)
@@ -219,6 +230,16 @@ def test_a_label_outside_the_classes_is_named():
         trainer(max_epochs=1).fit(classifier(), loader)
     with pytest.raises(ValueError, match="contains label 7"):
         trainer().validate(classifier(), loader, verbose=False)
+
+
+@pytest.mark.parametrize(("label", "is_known"), [(-1, False), (0, True), (2, True), (3, False)])
+def test_labels_are_numbers_of_classes(label, is_known):
+    labels = torch.tensor([1, label])
+    if is_known:
+        classifier().check_labels(labels)
+    else:
+        with pytest.raises(UserError, match=f"contains label {label}, but the classes are 0 to 2"):
+            classifier().check_labels(labels)
 
 
 def test_images_of_another_size_are_refused():

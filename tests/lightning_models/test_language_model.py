@@ -2,6 +2,7 @@ import functools
 import math
 from collections import Counter
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -229,6 +230,31 @@ def test_a_carried_state_of_other_streams_is_refused(tmp_path, written):
         model.training_step((torch.zeros(2, 5, dtype=torch.long),) * 2 + (True,), 0)
 
 
+@pytest.mark.parametrize(("rank", "own"), [(0, [0, 2, 4]), (1, [1, 3, 5])])
+def test_each_process_takes_its_streams_of_a_restored_state(rank, own):
+    model = language_model("abcdef", cell="lstm")
+    model.trainer = SimpleNamespace(world_size=2, global_rank=rank)
+    state = [torch.arange(6.0).view(1, 6, 1).expand(1, 6, 8), -torch.arange(6.0).view(1, 6, 1).expand(1, 6, 8)]
+    model.on_load_checkpoint({"carried_state": state})
+    model.on_train_start()
+    h, c = model.train_state
+    assert h[0, :, 0].tolist() == own
+    assert c[0, :, 0].tolist() == [-number for number in own]
+    assert model.restored_state is None
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_checkpoint_holds_the_streams_of_all_processes_in_their_order(cell):
+    model = language_model("abcdef", cell=cell)
+    own = torch.tensor([0.0, 2.0]).view(1, 2, 1).expand(1, 2, 8)  # of process 0
+    gather = SimpleNamespace(all_gather=lambda part: torch.stack([part, part + 1]))
+    model.trainer = SimpleNamespace(world_size=2, global_rank=0, strategy=gather)
+    model.train_state = own if cell == "gru" else (own, own)
+    checkpoint = {"state_dict": {}}
+    model.on_save_checkpoint(checkpoint)
+    assert [part[0, :, 0].tolist() for part in checkpoint["carried_state"]] == [[0, 1, 2, 3]] * (1 + (cell == "lstm"))
+
+
 def test_gradients_are_clipped_by_their_norm_together():
     model = language_model("abcdef", gradient_clip_norm=0.5)
     model.trainer = Trainer(logger=False, enable_checkpointing=False, log_every_n_steps=1000, accelerator="cpu")
@@ -289,6 +315,22 @@ def test_text_repeats_with_the_seed_and_leaves_the_model_as_it_was(writer):
     assert writer.training
     assert writer.network.training
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_each_option_of_sampling_reaches_the_distribution(monkeypatch):
+    seen = []
+
+    def most_probable(logits, *options):
+        seen.append(options)
+        return F.one_hot(logits.argmax(), 6).float()
+
+    monkeypatch.setattr("lightning_models.language_model.sampling_distribution", most_probable)
+    model = language_model("abcdef").train()
+    text = model.generate(3, prompt="ca", temperature=0.7, top_k=4, top_p=0.9)
+    assert seen == [(0.7, 4, 0.9)] * 3
+    with torch.no_grad():
+        logits, _ = model.network.eval()(model.indices(text[:-1])[None])
+    assert text == "ca" + "".join(model.vocabulary[index] for index in logits[0, 1:].argmax(dim=1))
 
 
 def test_a_prompt_with_unknown_characters_is_refused_with_their_names(writer):

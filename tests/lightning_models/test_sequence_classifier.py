@@ -162,6 +162,41 @@ def test_the_prediction_adds_no_second_softmax_and_no_smoothing():
     assert model.predict_step((sequences, lengths, labels), 0)["probability"] == pytest.approx([0.7, 0.7], abs=1e-6)
 
 
+def test_a_class_without_training_samples_has_the_share_of_one():
+    model = classifier()
+    model.trainer = SimpleNamespace(datamodule=SimpleNamespace(class_counts=[5, 4, 0, 0]))
+    model.on_fit_start()
+    torch.testing.assert_close(model.log_shares, (torch.tensor([5, 4, 1, 1]) / 11).log())
+
+
+@pytest.mark.parametrize("prefix", ["val", "test"])
+def test_metrics_are_of_adjusted_predictions_named_by_their_split_and_reset(prefix):
+    model, logged = classifier(logit_adjustment=1.0).eval(), {}
+    model.log_dict = lambda metrics, **options: logged.update(metrics)
+    model.log_shares.copy_(torch.tensor([0.7, 0.1, 0.1, 0.1]).log())
+    with torch.no_grad():
+        for parameter in model.network.output.parameters():
+            parameter.zero_()
+        model.network.output.bias.copy_(torch.tensor([1.0, 0.5, 0.0, -1.0]))  # adjusted: 1, 0, 2, 3 in this order
+    sequences, lengths = torch.ones(4, 6, dtype=torch.long), torch.tensor([2, 2, 6, 6])
+    step, end = {
+        "val": (model.validation_step, model.on_validation_epoch_end),
+        "test": (model.test_step, model.on_test_epoch_end),
+    }[prefix]
+    for _ in range(2):  # the second time as if there had been no first
+        step((sequences, lengths, torch.tensor([1, 1, 1, 3])), 0)
+        end()
+        found = {name.removeprefix(f"{prefix}/"): value.item() for name, value in logged.items()}
+        loss = F.cross_entropy(torch.tensor([[1.0, 0.5, 0.0, -1.0]] * 4), torch.tensor([1, 1, 1, 3])).item()
+        expected = {
+            **{"loss": loss, "accuracy": 0.75, "top3_accuracy": 0.75, "balanced_accuracy": 0.5},
+            **{"accuracy_length_0_to_4": 1.0, "accuracy_length_5_to_9": 0.5},
+        }
+        assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert all(name.startswith(f"{prefix}/") for name in logged)
+    assert model.predict_step((sequences, lengths, None), 0)["category"] == ["y"] * 4
+
+
 @pytest.mark.parametrize(
     ("options", "monitored"),
     [

@@ -187,6 +187,18 @@ def test_decoded_images_are_the_means_of_the_likelihood_from_a_decoder_in_evalua
         torch.testing.assert_close(decoded, module.decoder.eval()(latent).sigmoid())
 
 
+@pytest.mark.parametrize("samples", [0, 7])
+def test_the_bound_has_as_many_samples_as_its_option(samples):
+    module, seen = VAE(IMAGE_SHAPE, **SMALL, importance_samples=samples), []
+    module.log = lambda *args, **options: None
+    module.importance_weighted_bound = lambda images, count, noise: seen.append(count) or torch.zeros(len(images))
+    images = torch.rand(3, *IMAGE_SHAPE)
+    module.validation_step((images, None), 0)
+    assert seen == []
+    module.test_step((images, None), 0)
+    assert seen == [samples][: bool(samples)]
+
+
 def test_posteriors_come_from_an_encoder_in_evaluation_mode():
     module = VAE(IMAGE_SHAPE, latent_dim=3, encoder=functools.partial(DCGANDiscriminator, width=8, stages=2)).train()
     images = torch.rand(6, *IMAGE_SHAPE)

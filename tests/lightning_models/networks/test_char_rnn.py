@@ -3,6 +3,7 @@ import torch
 
 from lab.errors import UserError
 from lightning_models.networks.char_rnn import CharRNN
+from lightning_models.networks.recurrent import LSTM
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,30 @@ def test_dropout_works_in_training_alone():
 def test_options_out_of_range_are_named(options, message):
     with pytest.raises(UserError, match=message):
         CharRNN(**{"vocab_size": 11, **options})
+
+
+def test_every_option_reaches_the_layers():
+    options = {"num_layers": 2, "dropout": 0.25, "implementation": "scratch", "forget_bias": 2.0}
+    network = CharRNN(11, "lstm", hidden_dim=5, embedding_dim=4, **options)
+    layers = network.recurrent
+    assert (type(layers), layers.input_size, layers.hidden_size, layers.num_layers) == (LSTM, 4, 5, 2)
+    assert (layers.dropout, network.dropout.p) == (0.25, 0.25)
+    assert (layers.bias_ih_l0 + layers.bias_hh_l0)[5:10].tolist() == [2.0] * 5
+    assert isinstance(CharRNN(11, "gru").recurrent, torch.nn.GRU)
+    default = CharRNN(11)
+    assert (type(default.recurrent), default.head.in_features, default.dropout.p) == (torch.nn.LSTM, 150, 0.0)
+
+
+def test_dropout_is_applied_to_inputs_and_outputs_of_the_recurrent_layers():
+    network, shapes, inputs = CharRNN(11, "gru", hidden_dim=5, embedding_dim=4, dropout=0.25), [], []
+    network.dropout.register_forward_hook(lambda _, args, dropped: shapes.append(args[0].shape) or dropped * 0)
+    network.recurrent.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    logits, _ = network(torch.ones(2, 6, dtype=torch.long))
+    assert shapes == [(2, 6, 4), (2, 6, 5)]
+    assert not inputs[0].any()
+    torch.testing.assert_close(logits, network.head.bias.expand(2, 6, -1))
+
+
+def test_tied_weights_start_so_that_logits_are_of_order_1():
+    network = CharRNN(5000, hidden_dim=64, tie_weights=True)
+    assert network.head.weight.std().item() == pytest.approx(1 / 8, rel=0.02)

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lightning_models.networks.recurrent import LSTM
 from lightning_models.networks.recurrent_network import NGramEmbedding, RecurrentNetwork
 
 LENGTHS = torch.tensor([3, 7, 1, 5])
@@ -118,3 +119,25 @@ def test_dropout_works_in_training_alone(share):
     assert torch.equal(first, second) is (share == 0)
     network.eval()
     assert torch.equal(network(sequences, LENGTHS), network(sequences, LENGTHS))
+
+
+def test_every_option_reaches_the_layers():
+    options = {"num_layers": 2, "bidirectional": True, "dropout": 0.25, "implementation": "scratch", "forget_bias": 2.0}
+    network = RecurrentNetwork(9, 3, "lstm", 5, embedding_dim=4, **options)
+    layers = network.recurrent
+    assert (type(layers), layers.hidden_size, layers.num_layers, layers.bidirectional) == (LSTM, 5, 2, True)
+    assert (layers.dropout, network.dropout.p) == (0.25, 0.25)
+    assert (layers.bias_ih_l0 + layers.bias_hh_l0)[5:10].tolist() == [2.0] * 5
+    assert isinstance(RecurrentNetwork(9, 3, "gru", 5).recurrent, nn.GRU)
+
+
+def test_dropout_is_applied_to_what_the_layers_read_and_to_what_is_pooled():
+    network, shapes = RecurrentNetwork(9, 3, "gru", 5, embedding_dim=4, dropout=0.25), []
+    network.dropout.register_forward_hook(lambda _, args, dropped: shapes.append(args[0].shape) or dropped * 0)
+    logits = network(torch.ones(2, 6, dtype=torch.long), torch.tensor([6, 6]))
+    assert shapes == [(2, 6, 4), (2, 5)]
+    torch.testing.assert_close(logits, network.output.bias.expand(2, -1))
+    inputs = []
+    network.recurrent.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    network(torch.ones(2, 6, dtype=torch.long), torch.tensor([6, 6]))
+    assert not inputs[0].any()  # what dropout has left of the vectors
