@@ -8,20 +8,6 @@ import pytest
 
 from tests.import_graph import OURS, ROOT, called, module_name, source_files, text_of
 
-# Still outside lab/compat/, by name: nothing is ever added here.
-LEFT = {
-    "_dump_config",
-    "_instantiate_trainer",
-    "_is_mkldnn_bf16_supported",
-    "_lock_target_file",
-    "_parse_ckpt_path",
-    "_parser",
-    "_run_subcommand",
-    "_storage",
-    "_trial_id",
-}
-
-
 ALWAYS_OVERRIDDEN = {"_abc_impl", "_is_protocol", "_is_runtime_protocol", "_non_callable_proto_members_"}  # by Python
 
 
@@ -87,7 +73,6 @@ def test_private_names_of_libraries_are_used_in_compat_only():
         for file, tree in trees.items()
         if file.parts[:2] != ("lab", "compat")
         for name, line in private_uses(tree, own)
-        if name not in LEFT
     ]
     assert found == []
 
@@ -108,7 +93,7 @@ def test_no_class_overrides_a_private_name_of_a_library():
             found += [
                 f"{file}: {owner.__name__}.{name}" for name in names if any(name in vars(base) for base in theirs)
             ]
-    assert [line for line in found if line.rpartition(".")[2] not in LEFT] == []
+    assert found == []
 
 
 @pytest.mark.parametrize(

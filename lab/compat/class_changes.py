@@ -1,8 +1,11 @@
-"""What becomes of the options of a class when another one is chosen: `-c gan.yaml --model WGAN`.
+"""Decides which options of a class are kept when another one is chosen: `-c gan.yaml --model WGAN`.
 
-jsonargparse keeps every option that the new class knows too, the old class's *defaults* among them. So the default
-generator's BatchNorm and tanh would silently go into a ConvGenerator, and a WGAN would get the GAN's loss. Here only
-what somebody set is kept: `latent_dim: 50` in the config holds for the WGAN as well, its own loss and optimizer too.
+jsonargparse keeps every option that the new class has, too, the old class's *defaults* among them. The default
+generator's BatchNorm and tanh would silently go into a ConvGenerator, and a WGAN would get the GAN's loss. With this
+only what was set explicitly is kept: `latent_dim: 50` of the config holds for the WGAN, too, which has its own loss and
+optimizer. jsonargparse has no option for that.
+
+Checked with jsonargparse 4.53; pinned by tests/lab/compat/test_class_changes.py.
 """
 
 from typing import Any
@@ -11,7 +14,7 @@ from jsonargparse import Namespace, _typehints
 
 
 def keep_only_what_was_set() -> None:
-    """Put the rule above into jsonargparse, once; a private seam that tests/commands/test_class_changes.py pins."""
+    """Replace jsonargparse's rule; a second call does nothing."""
     original: Any = _typehints.discard_init_args_on_class_path_change
     if getattr(original, "forgets_defaults", False):
         return
@@ -29,9 +32,9 @@ def keep_only_what_was_set() -> None:
 
 
 def forget_defaults(given: Namespace, defaults: Namespace) -> None:
-    """Remove from `given` what has its default value.
+    """Remove the options from `given` that have their default values.
 
-    The options of a class that is not the default one stay as they are, whatever the default class takes by that name.
+    Options of a nested class other than the default one are kept, even if they equal a default of the default class.
     """
     for name in list(given.keys()):
         if name in defaults and given[name] == defaults[name] and not of_another_class(name, given, defaults):

@@ -1,4 +1,11 @@
-"""`--trainer.limit_val_batches 1` is one batch and 1.0 is all of them."""
+"""Makes the command line read `--trainer.limit_val_batches 1` as one batch; 1.0 is all of them.
+
+The Trainer declares `Optional[Union[int, float]]`. `typing` considers that equal to `Optional[Union[float, int]]` and
+returns whichever was made first in the process, which is the other one. jsonargparse takes the first type that fits,
+and 1 would become 1.0. Unions written with | keep their order, so the Trainer's annotations are replaced by such ones.
+
+Checked with pytorch-lightning 2.6 and jsonargparse 4.53; pinned by tests/lab/compat/test_whole_numbers.py.
+"""
 
 from collections.abc import Callable
 from typing import Any, get_args
@@ -12,14 +19,9 @@ LIMITS = (
 
 
 def keep_whole_numbers() -> None:
-    """Let the command line read 1 as 1 for the options of the trainer that mean something else by 1.0.
-
-    The trainer declares `Optional[Union[int, float]]`. `typing` holds that for equal to `Optional[Union[float, int]]`
-    and gives both whichever was made first in the process, which is the other one; jsonargparse takes the first type
-    that fits, and 1 became 1.0. Unions made with | keep their order.
-    """
+    """Replace the annotations of LIMITS, the options of the Trainer for which 1 and 1.0 differ in meaning."""
     function: Callable[..., Any] | None = Trainer.__init__
-    while function is not None:  # the wrapped one is what a signature is taken from
+    while function is not None:  # jsonargparse reads the innermost wrapped function
         function.__annotations__ = {name: int_first(name, hint) for name, hint in function.__annotations__.items()}
         function = getattr(function, "__wrapped__", None)
 

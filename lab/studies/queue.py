@@ -12,6 +12,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from lab.compat.optuna_trials import claim, set_user_attribute
 from lab.studies.heartbeat import is_lost
 
 MOST_ATTEMPTS = 3  # that get no further than the one before
@@ -87,12 +88,8 @@ def next_trial(books: optuna.Study, of_a_search: int | None = None) -> Trial | N
                 return None
             books.enqueue_trial({})  # the sampler draws its values when they are asked for
             continue
-        first = min(waiting, key=begun_first)
-        try:
-            if books._storage.set_trial_state_values(first._trial_id, TrialState.RUNNING):
-                return Trial(books, first._trial_id)
-        except UpdateFinishedTrialError:  # somebody else was faster, as where it returns False
-            pass
+        if (claimed := claim(books, min(waiting, key=begun_first))) is not None:
+            return claimed
 
 
 def count_attempt(trial: Trial, checkpointed_at: int | None) -> None:
@@ -128,7 +125,7 @@ def put_back(books: optuna.Study, trial: FrozenTrial, attempts: int) -> bool:
         return False
     put_in(books, trial, attempts)
     try:
-        books._storage.set_trial_user_attr(trial._trial_id, "lost", True)
+        set_user_attribute(books, trial, "lost", True)
         books.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, UpdateFinishedTrialError):
         return False

@@ -55,11 +55,15 @@ class MendingLock(JournalFileSymlinkLock):
     Optuna reads over such a line while it is the last one, but glued to the next line it makes the journal unreadable.
     """
 
+    def __init__(self, journal: str) -> None:
+        super().__init__(journal)
+        self.journal = Path(journal)
+
     def acquire(self) -> bool:
         """Take the lock, and mend the journal if need be."""
         taken = super().acquire()
         try:
-            cut_off_unfinished_line(Path(self._lock_target_file))
+            cut_off_unfinished_line(self.journal)
         except BaseException:
             self.release()
             raise

@@ -5,6 +5,7 @@ import sys
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 
+from lab.compat.bfloat16 import cpu_has_bfloat16
 from lab.errors import UserError
 from lab.training.registry import IMAGES, LEARNS_FROM
 
@@ -47,9 +48,7 @@ def usable_precision(precision: str | None, accelerator: str) -> str | None:
 def has_bfloat16(accelerator: str) -> bool:
     """Whether the device that the Trainer will choose has bfloat16 hardware; True for all but CPU and CUDA."""
     if accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available()):
-        # The check that torch makes before it hands bfloat16 to oneDNN; without oneDNN only slow loops remain.
-        has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        return has_onednn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return cpu_has_bfloat16()
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return True
