@@ -1,10 +1,12 @@
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import cli
-from lightning_models.modules.batch_norm import batch_norm_of_one_number
+from lab.errors import UserError
+from lightning_models.modules.batch_norm import batch_norm_of_one_number, check_batches_of_one
 from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 
 SHAPE = (1, 8, 8)
@@ -62,6 +64,7 @@ def test_a_batch_of_one_image_is_refused_before_the_training(options, message, t
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "options",
     [
@@ -75,3 +78,34 @@ def test_a_batch_of_one_image_is_refused_before_the_training(options, message, t
 def test_what_meets_no_such_batch_trains(options, tmp_path):
     cli.main([*options, f"--run_dir={tmp_path / 'run'}"])
     assert (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.mark.parametrize(("size", "found"), [((1, 1), "1"), ((1, 2), None), ((2, 1), None)])
+def test_two_numbers_a_channel_are_enough(size, found):
+    network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.BatchNorm2d(3))
+    assert batch_norm_of_one_number(network, torch.zeros(1, 3, *size)) == found
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_met"),
+    [
+        ({}, True),
+        ({"max_steps": 3}, True),
+        ({"max_steps": 2}, False),
+        ({"max_steps": 1, "accumulate_grad_batches": 2}, False),
+        ({"max_steps": 1, "accumulate_grad_batches": 3}, True),
+        ({"limit_train_batches": 2}, False),
+        ({"limit_train_batches": 3}, True),
+        ({"limit_train_batches": 0.9}, False),
+    ],
+)
+def test_only_batches_that_training_reaches_count(limits, is_met):
+    known = {"limit_train_batches": 1.0, "max_steps": -1, "accumulate_grad_batches": 1}
+    data = SimpleNamespace(train_batch_sizes=[4, 4, 1])
+    module = SimpleNamespace(trainer=SimpleNamespace(**{**known, **limits}, datamodule=data))
+    networks = {"generator": (MLPGenerator(4, SHAPE, hidden_dims=(8, 8)), (4,))}
+    if is_met:
+        with pytest.raises(UserError, match=r"BatchNorm in model\.generator \(layers\.3\) needs at least two"):
+            check_batches_of_one(module, networks)
+    else:
+        check_batches_of_one(module, networks)

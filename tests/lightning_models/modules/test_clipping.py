@@ -72,6 +72,11 @@ def test_clipping_by_value_is_lightnings():
     assert 0 < moved <= 1e-6 * entries**0.5 * 1.01
 
 
+def test_clipping_by_value_is_not_replaced_by_clipping_of_the_norm():
+    with pytest.raises(RuntimeError, match="gradient clipping"):  # Lightning's, with a fused optimizer
+        distance("images", "bf16-mixed", gradient_clip_val=1e-6, gradient_clip_algorithm="value")
+
+
 def test_norm_and_limit_are_those_without_the_scale():
     weight = torch.nn.Parameter(torch.zeros(2))
     weight.grad = torch.tensor([3.0, 4.0]) * 8

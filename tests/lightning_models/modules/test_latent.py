@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from lightning_models.modules.image_generator import ImageGenerator
 from lightning_models.modules.latent import interpolate, own_noise_like, sample_latent, sample_latent_of_any_number
 
 
@@ -131,3 +132,16 @@ def test_unknown_choices_are_answered_with_the_known_ones():
         sample_latent(1, 1, "gauss", "cpu")
     with pytest.raises(ValueError, match="'cubic' is unknown: choose one of 'linear', 'spherical'"):
         interpolate(torch.zeros(2), torch.ones(2), 3, "cubic")
+
+
+@pytest.mark.parametrize(("given", "mode"), [({}, "spherical"), ({"mode": "linear"}, "linear")])
+def test_models_interpolate_on_a_sphere_by_default(given, mode):
+    class Latent(ImageGenerator):
+        def draw_latent(self, count, generator):
+            return torch.randn(count, 3, generator=generator)
+
+        def decode(self, latent):
+            return latent
+
+    start, end = torch.randn(2, 3, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(Latent().interpolation(5, seed=4, **given), interpolate(start, end, 5, mode))

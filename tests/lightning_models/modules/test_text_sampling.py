@@ -60,3 +60,8 @@ def test_kernels_are_as_they_were_after_single_steps():
 def test_values_out_of_their_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         sampling_distribution(LOGITS, **options)
+
+
+@pytest.mark.parametrize(("top_p", "expected"), [(0.5, [1, 0]), (0.51, [0.5, 0.5]), (0.49, [1, 0]), (1.0, [0.5, 0.5])])
+def test_characters_are_dropped_as_soon_as_the_sum_is_reached(top_p, expected):
+    assert sampling_distribution(torch.zeros(2), top_p=top_p).tolist() == expected

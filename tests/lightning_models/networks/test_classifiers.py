@@ -85,3 +85,16 @@ def test_dropout_is_on_in_training_only():
 def test_bad_options(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize(("normalization", "has_bias"), [("none", True), ("batch", False), ("layer", False)])
+def test_a_convolution_before_a_normalization_has_no_bias(normalization, has_bias):
+    network = CNNClassifier(MNIST, 10, normalization=normalization)
+    convolutions = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert [layer.bias is not None for layer in convolutions] == [has_bias] * 2
+
+
+def test_an_image_may_shrink_to_one_pixel_and_no_further():
+    assert CNNClassifier((1, 4, 4), 3, channels=(2, 2)).num_features == 2
+    with pytest.raises(ValueError, match="image size 3 x 4 cannot be halved 2 times"):
+        CNNClassifier((1, 3, 4), 3, channels=(2, 2))

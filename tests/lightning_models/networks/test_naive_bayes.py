@@ -119,3 +119,10 @@ def test_n_grams_share_rows_by_chance_only_whatever_the_number_of_buckets(bucket
     rows = hashed_ngrams(pairs, 2)[:, 1, 1] % buckets
     expected = buckets * (1 - (1 - 1 / buckets) ** len(pairs))  # rows that are met when each is drawn by chance
     assert len(rows.unique()) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("edges", [False, True])
+def test_defaults(edges):
+    model = NaiveBayes(3, 100, edges=edges)
+    assert (model.most, model.smoothing, model.edges) == (5, 0.1, edges)
+    assert torch.equal(model.weights, torch.full((1 + edges, 5), 0.1))  # half a vote for all orders together
