@@ -6,11 +6,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
 import cli
+from datamodules.sequences.surnames import surnames_by_country
+from datamodules.vocabulary import normalized
 from lab.compat.moved import MOVED_CLASSES, MOVED_CONFIGS, MOVED_MODULES, current_path
 from lab.training.checkpoints import load_model
 from lab.training.plan import Plan
@@ -176,9 +179,10 @@ def private_cache(monkeypatch, tmp_path):
 @pytest.mark.full
 @pytest.mark.parametrize("family", FAMILIES)
 def test_validate_measures_what_the_old_run_logged(family, tmp_path, private_cache):
-    if family == "sequence_classifier":
-        pytest.skip("names are split by a hash of the name since 0.2: other lines are held out")
-    cli.main(["validate", *options(family), "--ckpt_path", checkpoint(family), "--run_dir", str(tmp_path)])
+    given = options(family)
+    if family == "sequence_classifier":  # since 0.2 names are split by a hash of the name
+        given += ["--data.path", str(surnames_as_split_before(tmp_path / "names"))]
+    cli.main(["validate", *given, "--ckpt_path", checkpoint(family), "--run_dir", str(tmp_path)])
     measured = json.loads((tmp_path / "validate" / "summary.json").read_text())["metrics"]
     logged = last_values(OLD / family / "metrics.csv")
     compared = [name for name in logged if name.startswith("val/")]
@@ -186,6 +190,27 @@ def test_validate_measures_what_the_old_run_logged(family, tmp_path, private_cac
     if family == "language_model":  # it was stopped inside its second epoch, after its last validation
         return
     assert {name: measured[name] for name in compared} == pytest.approx({name: logged[name] for name in compared}, 1e-3)
+
+
+def surnames_as_split_before(folder):
+    """The embedded surnames in train/, val/ and test/, split by their place in the list as version 0.1 did, seed 0."""
+    names = {
+        country: list(dict.fromkeys(normalized(name, False) for name in own))
+        for country, own in surnames_by_country().items()
+    }
+    split_of = {}
+    for country in sorted(names, key=lambda name: (len(names[name]), name)):
+        own = [name for name in names[country] if name not in split_of]
+        order = np.random.default_rng([0, list(names).index(country)]).permutation(len(own))
+        ends = np.cumsum([round(0.1 * len(own))] * 2)
+        for place, number in enumerate(order):
+            split_of[own[number]] = ("val", "test", "train")[int(np.searchsorted(ends, place, side="right"))]
+    for split in ("train", "val", "test"):
+        (folder / split).mkdir(parents=True)
+        for country, own in names.items():
+            lines = "".join(f"{name}\n" for name in own if split_of[name] == split)
+            (folder / split / f"{country}.txt").write_text(lines, encoding="utf-8")
+    return folder
 
 
 def last_values(metrics):
