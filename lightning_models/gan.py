@@ -64,7 +64,7 @@ class GAN(CountsBatches, ImageGenerator):
             option out of its range; when training starts, for a batch of one image that BatchNorm cannot train on.
     """
 
-    monitor = ("val/fid", "min")  # where it is measured
+    monitor = "val/fid"  # where it is measured
 
     def __init__(
         self,

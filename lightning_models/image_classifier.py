@@ -42,7 +42,7 @@ class ImageClassifier(ClipsGradients):
         UserError: for fewer than two classes, or an option out of its range.
     """
 
-    monitor = ("val/accuracy", "max")
+    monitor = "val/accuracy"
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class CharLanguageModel(PlainCheckpoint):
         UserError: for an option out of its range.
     """
 
-    monitor = ("val/nats_per_char", "min")
+    monitor = "val/nats_per_char"
 
     def __init__(
         self,

@@ -73,7 +73,7 @@ class SequenceClassifier(ClipsGradients):
         self.class_names, self.vocabulary = list(class_names), vocabulary
         self.class_balance, self.logit_adjustment = class_balance, logit_adjustment
         self.label_smoothing = label_smoothing
-        self.monitor = ("val/balanced_accuracy" if class_balance or logit_adjustment else "val/accuracy", "max")
+        self.monitor = "val/balanced_accuracy" if class_balance or logit_adjustment else "val/accuracy"
         self.optimizer, self.schedule = optimizer, build(schedule, Schedule)
 
         num_classes = len(class_names)

@@ -57,7 +57,7 @@ class VAE(ClipsGradients, ImageGenerator):
             training starts, for a batch of one image that BatchNorm cannot train on.
     """
 
-    monitor = ("val/elbo", "max")
+    monitor = "val/elbo"
 
     def __init__(
         self,

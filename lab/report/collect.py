@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from lab.errors import UserError, UserFileError
 from lab.report.runs import EVALUATION, STATES, Run, Value, as_value, is_run, parse_yaml, read_run, read_text
-from lightning_models.metrics.directions import Direction, direction_of
+from lightning_models.metrics.catalogue import Direction, direction_of
 
 # Columns of results.csv that are neither an override nor a recorded metric.
 FIXED_COLUMNS = ("trial", "state", "run_dir", "seed", "parameters", "seconds", "alarms", "error")

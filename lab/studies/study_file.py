@@ -21,7 +21,7 @@ from lab.studies.checks import (
     check_space,
     unknown,
 )
-from lightning_models.metrics.directions import Direction, direction_of
+from lightning_models.metrics.catalogue import Direction, direction_of
 
 KEYS = (
     *("title", "question", "caption", "base", "overrides", "grid", "list", "search", "sampler", "trials", "pruner"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from lab.errors import UserError
 from lab.training import registry
 from lightning_models.callbacks.best_checkpoint import BestCheckpoint
 from lightning_models.callbacks.progress import ProgressBar
@@ -12,6 +13,9 @@ from lightning_models.callbacks.random_state import RandomState
 from lightning_models.callbacks.resume import ResumeAfterEpoch
 from lightning_models.callbacks.stopped import CheckpointWhenStopped
 from lightning_models.callbacks.throughput import Throughput
+from lightning_models.metrics.catalogue import direction_of
+
+MODES = {"minimize": "min", "maximize": "max"}  # as ModelCheckpoint calls them
 
 
 def run_callbacks(
@@ -39,16 +43,22 @@ def run_callbacks(
     return callbacks
 
 
-def checkpoints(folder: Path, monitor: tuple[str, str] | None) -> list[Callback]:
+def checkpoints(folder: Path, monitor: str | None) -> list[Callback]:
     """`last.ckpt` after every epoch and, where the model names the metric that decides, `best.ckpt`.
 
     Args:
         folder: of the checkpoints.
-        monitor: the metric and whether its lowest ("min") or highest ("max") value is the best.
+        monitor: the metric; whether its lowest or its highest value is the best, the catalogue of metrics says.
+
+    Raises:
+        UserError: for a metric of which the catalogue knows no better direction.
     """
     last = ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)
     if monitor is None:
         return [last]
-    metric, mode = monitor
+    if (direction := direction_of(monitor)) is None:
+        raise UserError(
+            f"the model's monitor is {monitor}, of which neither direction is known to be better: choose another"
+        )
     # The quality of samples is measured after epochs, everything else in a validation.
-    return [BestCheckpoint(folder, metric, mode, save_on_train_epoch_end=metric == "val/fid"), last]
+    return [BestCheckpoint(folder, monitor, MODES[direction], save_on_train_epoch_end=monitor == "val/fid"), last]

@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import Timer
 from lab.training.cli import ProjectCLI, give_an_end
 from lab.training.running import run_trainer
 from lightning_models.feature_extractors.choice import choose_extractor
-from lightning_models.metrics.report import MEASURES
+from lightning_models.metrics.catalogue import MEASURES
 from lightning_models.modules.image_generator import ImageGenerator
 
 TIMED_BATCHES = 20

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from lightning_models.metrics.catalogue import CATALOGUE
+
 
 class ActiveUnits(Metric):
     """Number of latent variables whose posterior mean varies over the data by more than a threshold.
@@ -13,6 +15,7 @@ class ActiveUnits(Metric):
     """
 
     full_state_update = False
+    higher_is_better = CATALOGUE["active_units"].higher_is_better
     count: Tensor
     total: Tensor
     total_of_squares: Tensor

@@ -5,6 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from lab.errors import UserError
+from lightning_models.metrics.catalogue import CATALOGUE
 
 SMALLEST_SHARE = 0.01
 MOST_CLASSES = 100  # that can all have this share
@@ -20,6 +21,7 @@ class ClassCoverage(Metric):
     """
 
     full_state_update = False
+    higher_is_better = CATALOGUE["modes"].higher_is_better
     real: Tensor
     fake: Tensor
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from lightning_models.metrics.catalogue import CATALOGUE
+
 
 def balanced_accuracy(confusion: Tensor) -> Tensor:
     """The mean of the accuracies within each class that has samples, as scikit-learn defines it; chance is 1 / classes.
@@ -33,6 +35,7 @@ class AccuracyByLength(Metric):
     """
 
     full_state_update = False
+    higher_is_better = CATALOGUE["accuracy"].higher_is_better
     right: Tensor
     samples: Tensor
 

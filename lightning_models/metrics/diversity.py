@@ -5,6 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from lab.errors import UserError
+from lightning_models.metrics.catalogue import CATALOGUE
 
 
 class Diversity(Metric):
@@ -15,6 +16,7 @@ class Diversity(Metric):
     """
 
     full_state_update = False
+    higher_is_better = CATALOGUE["diversity"].higher_is_better
 
     def __init__(self, num_features: int) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
 from lab.errors import UserError
+from lightning_models.metrics.catalogue import CATALOGUE
 
 DISTANCES_AT_ONCE = 500_000  # 4 MB of float64; larger pieces are slower and scatter the memory
 SAME = 1e-12  # squared distances below this share of the squared lengths are rounding: the points are the same
@@ -93,6 +94,8 @@ class PrecisionRecall(NeighbourMetric):
     same side. Precision is fidelity, recall is diversity; both are from 0 to 1, and 1 for equal sets.
     """
 
+    higher_is_better = CATALOGUE["precision"].higher_is_better
+
     def __init__(self, k: int = 3, limit: int = 10_000) -> None:
         super().__init__(k, limit)
 
@@ -115,6 +118,8 @@ class DensityCoverage(NeighbourMetric):
     with no upper limit. Coverage is the share of the real images whose ball holds a generated one, from 0 to 1. Points
     on the rim of a ball are outside, so that equal sets have density 1.
     """
+
+    higher_is_better = CATALOGUE["coverage"].higher_is_better
 
     def __init__(self, k: int = 5, limit: int = 10_000) -> None:
         super().__init__(k, limit)
@@ -140,6 +145,7 @@ class Memorization(Metric):
     """
 
     full_state_update = False
+    higher_is_better = CATALOGUE["memorization"].higher_is_better
     known: list[Tensor]
     held_out: list[Tensor]
     generated: list[Tensor]

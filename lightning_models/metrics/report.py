@@ -2,19 +2,7 @@
 
 from typing import Any
 
-MEASURES = {  # what each says, and where it should be
-    "fid": ("Frechet distance of features", "low"),
-    "kid": ("kernel distance, unbiased", "low"),
-    "precision": ("share of the samples that lie among real images", "high"),
-    "recall": ("share of the real images that lie among samples", "high"),
-    "density": ("real neighbourhoods a sample lies in", "near 1"),
-    "coverage": ("share of the real images with a sample near by", "high"),
-    "diversity": ("distance between samples, relative to the data's", "near 1"),
-    "memorization": ("distance to training images, relative to test images'", "near 1"),
-    "modes": ("classes that are reached", "all"),
-    "class_kl": ("KL of the classes to the data's, nats", "low"),
-    "classifier_score": ("sureness and spread of the classes", "high"),
-}
+from lightning_models.metrics.catalogue import MEASURES
 
 
 def table(report: dict[str, Any]) -> str:
@@ -31,10 +19,12 @@ def table(report: dict[str, Any]) -> str:
         f"  {'measure':18} {'samples':>17} {'baseline':>17}   should be",
     ]
     values, baseline = report["values"], report["baseline"]
-    for name, (meaning, goal) in MEASURES.items():
+    for name, measure in MEASURES.items():
         if name in values:
             shown = f"{name}_{report['network']}" if name in ("fid", "kid") else name
-            lines.append(f"  {shown:18} {spread(values, name):>17} {spread(baseline, name):>17}   {goal}: {meaning}")
+            lines.append(
+                f"  {shown:18} {spread(values, name):>17} {spread(baseline, name):>17}   {measure.goal}: {measure.meaning}"
+            )
     lines += [f"  not measured  {problem}" for problem in report["problems"]]
     return "\n".join(lines)
 

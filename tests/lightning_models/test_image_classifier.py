@@ -136,7 +136,7 @@ def test_an_evaluation_starts_afresh():
 
 
 def test_the_best_checkpoint_has_the_highest_accuracy():
-    assert ImageClassifier.monitor == ("val/accuracy", "max")
+    assert ImageClassifier.monitor == "val/accuracy"
 
 
 def test_features_are_what_the_head_sees():

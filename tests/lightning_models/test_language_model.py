@@ -126,7 +126,7 @@ def test_gradients_end_at_the_beginning_of_a_batch(tmp_path):
 
 
 def test_the_best_checkpoint_has_the_lowest_loss():
-    assert CharLanguageModel.monitor == ("val/nats_per_char", "min")
+    assert CharLanguageModel.monitor == "val/nats_per_char"
 
 
 def test_an_evaluation_starts_without_the_state_of_the_one_before(tmp_path):

@@ -207,7 +207,7 @@ def test_metrics_are_of_adjusted_predictions_named_by_their_split_and_reset(pref
     ],
 )
 def test_what_the_best_checkpoint_is_chosen_by(options, monitored):
-    assert classifier(**options).monitor == (monitored, "max")
+    assert classifier(**options).monitor == monitored
 
 
 def test_training_leaves_each_line_out_of_its_own_counts_and_evaluation_does_not():

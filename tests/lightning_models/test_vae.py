@@ -176,7 +176,7 @@ def test_evaluation_repeats_exactly_and_weighs_every_image_alike(likelihood):
 
 
 def test_the_best_checkpoint_has_the_highest_elbo():
-    assert VAE.monitor == ("val/elbo", "max")
+    assert VAE.monitor == "val/elbo"
 
 
 def test_decoded_images_are_the_means_of_the_likelihood_from_a_decoder_in_evaluation_mode():

@@ -168,10 +168,10 @@ def test_a_run_that_nothing_ends_has_twenty_epochs(given, epochs):
     assert trainer.max_epochs == epochs
 
 
-@pytest.mark.parametrize(("metric", "after_epochs"), [("val/fid", True), ("val/elbo", False)])
-def test_the_best_checkpoint_is_chosen_when_its_metric_is_measured(tmp_path, monkeypatch, metric, after_epochs):
+@pytest.mark.parametrize(("metric", "mode", "after_epochs"), [("val/fid", "min", True), ("val/elbo", "max", False)])
+def test_the_best_checkpoint_is_chosen_when_its_metric_is_measured(tmp_path, monkeypatch, metric, mode, after_epochs):
     """The quality of samples is measured after epochs, everything else in a validation."""
     made = []
     monkeypatch.setattr(run_callbacks, "BestCheckpoint", lambda *args, **options: made.append((args, options)))
-    run_callbacks.checkpoints(tmp_path, (metric, "min"))
-    assert made == [((tmp_path, metric, "min"), {"save_on_train_epoch_end": after_epochs})]
+    run_callbacks.checkpoints(tmp_path, metric)
+    assert made == [((tmp_path, metric, mode), {"save_on_train_epoch_end": after_epochs})]
