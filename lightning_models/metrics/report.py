@@ -22,9 +22,8 @@ def table(report: dict[str, Any]) -> str:
     for name, measure in MEASURES.items():
         if name in values:
             shown = f"{name}_{report['network']}" if name in ("fid", "kid") else name
-            lines.append(
-                f"  {shown:18} {spread(values, name):>17} {spread(baseline, name):>17}   {measure.goal}: {measure.meaning}"
-            )
+            numbers = f"{spread(values, name):>17} {spread(baseline, name):>17}"
+            lines.append(f"  {shown:18} {numbers}   {measure.goal}: {measure.meaning}")
     lines += [f"  not measured  {problem}" for problem in report["problems"]]
     return "\n".join(lines)
 
