@@ -1,13 +1,12 @@
-"""Running a study: Optuna keeps the books, any number of processes take trials from them.
+"""Runs a study: Optuna stores the trials, and any number of worker processes take them from there.
 
-A process that works on a trial signs it every few seconds. A trial whose process is gone (killed, its machine taken
-away) is given up and put back by whoever looks next, and goes on from its last checkpoint. So a study can be killed and
-started again at will, from any number of machines: what is complete is never run again.
+A worker sends a heartbeat for its trial every few seconds. A trial whose worker is gone (killed, its machine taken
+away) is requeued by the next worker that asks for one, and resumes from its last checkpoint. So a study can be killed
+and started again at any time, on any number of machines; complete trials never run again.
 """
 
 import csv
 import json
-import os
 import sys
 import traceback
 from pathlib import Path
@@ -18,14 +17,15 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
 from lab.errors import INTERRUPTED, TERMINATED, UserError
-from lab.studies.heartbeat import GivenUpError, signing
+from lab.files import atomic_write
+from lab.studies.heartbeat import AbandonedTrialError, Heartbeat
 from lab.studies.queue import (
     NUMBER,
     count_attempt,
+    current_trials,
     next_trial,
-    put_back_lost,
-    put_back_stopped,
-    standing,
+    requeue_stale,
+    requeue_stopped,
     trial_key,
 )
 from lab.studies.storage import open_storage
@@ -42,16 +42,16 @@ STATES = {
 }
 
 
-def open_books(study: Study, study_dir: Path, storage: optuna.storages.BaseStorage) -> optuna.Study:
-    """Optuna's study, with all trials of a grid or a list waiting in it."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # each trial says itself what became of it
+def open_study(study: Study, study_dir: Path, storage: optuna.storages.BaseStorage) -> optuna.Study:
+    """Optuna's study in the storage, with every trial of a grid or a list enqueued."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # each trial prints its own result
     samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
     pruners: dict[str, Any] = {
         "none": optuna.pruners.NopPruner,
         "median": optuna.pruners.MedianPruner,
         "asha": optuna.pruners.SuccessiveHalvingPruner,
     }
-    books = optuna.create_study(
+    optuna_study = optuna.create_study(
         storage=storage,
         study_name=name_in(storage, study),
         direction=study.direction,
@@ -59,25 +59,25 @@ def open_books(study: Study, study_dir: Path, storage: optuna.storages.BaseStora
         pruner=pruners[study.pruner](),
         load_if_exists=True,
     )
-    there = books.user_attrs.get("study")
+    there = optuna_study.user_attrs.get("study")
     if there is None:
-        books.set_user_attr("study", study.as_dict())
+        optuna_study.set_user_attr("study", study.as_dict())
     elif there != study.as_dict():
         raise UserError(
-            f"the storage already holds another study of the name {books.study_name} ({there.get('title')}): "
+            f"the storage already holds another study of the name {optuna_study.study_name} ({there.get('title')}): "
             "rename the study's file, or use another storage"
         )
-    finished = [trial for trial in standing(books).values() if trial.state is TrialState.COMPLETE]
+    finished = [trial for trial in current_trials(optuna_study).values() if trial.state is TrialState.COMPLETE]
     in_folder = isinstance(storage, optuna.storages.JournalStorage)
     if finished and not in_folder and not any((study_dir / trial.user_attrs["run_dir"]).is_dir() for trial in finished):
         raise UserError(
-            f"the storage holds {len(finished)} complete trials of {books.study_name}, but {study_dir} has none of "
-            "their runs: give the --study_dir that they are in, or another --storage"
+            f"the storage holds {len(finished)} complete trials of {optuna_study.study_name}, but {study_dir} has none "
+            "of their runs: give the --study_dir that they are in, or another --storage"
         )
     if study.kind != "search":
-        for number in sorted(set(range(len(study.planned))) - set(standing(books))):
-            books.enqueue_trial({NUMBER: number})
-    return books
+        for number in sorted(set(range(len(study.planned))) - set(current_trials(optuna_study))):
+            optuna_study.enqueue_trial({NUMBER: number})
+    return optuna_study
 
 
 def study_name(study: Study) -> str:
@@ -86,7 +86,7 @@ def study_name(study: Study) -> str:
 
 
 def name_in(storage: optuna.storages.BaseStorage, study: Study) -> str:
-    """The name in this storage: a folder's own journal holds one study, whatever its file was called."""
+    """The study's name in this storage; the journal of a folder holds one study, whatever its file was called."""
     there = optuna.get_all_study_names(storage) if isinstance(storage, optuna.storages.JournalStorage) else []
     return there[0] if there else study_name(study)
 
@@ -95,14 +95,14 @@ def work(study: Study, study_dir: Path, storage_url: str | None) -> None:
     """Take trials until there is none left.
 
     Raises:
-        UserError: if the books cannot be kept any more.
-        SystemExit: with status 130 after Ctrl-C and 143 after SIGTERM; the trial that was under way is put back.
+        UserError: if the storage cannot be written to.
+        SystemExit: with status 130 after Ctrl-C and 143 after SIGTERM; the running trial is requeued first.
     """
     with Stops() as stops:
-        books = open_books(study, study_dir, open_storage(storage_url, study_dir))
+        optuna_study = open_study(study, study_dir, open_storage(storage_url, study_dir))
         while stops.status is None:
             try:
-                if not take_one(study, study_dir, books, stops):
+                if not take_one(study, study_dir, optuna_study, stops):
                     return
             except (OSError, StorageInternalError) as error:
                 raise UserError(
@@ -111,54 +111,57 @@ def work(study: Study, study_dir: Path, storage_url: str | None) -> None:
                 ) from error
             try:
                 with stops.writing():
-                    write_results(study, study_dir, books)
-            except OSError as error:  # a full disk: the books are right, and the next one writes the table again
+                    write_results(study, study_dir, optuna_study)
+            except OSError as error:  # a full disk: the storage is right, and the next trial writes the table again
                 print(f"results.csv could not be written: {error}", file=sys.stderr, flush=True)
-        print("stopped: the same command goes on", file=sys.stderr)
+        print("stopped: the same command resumes the study", file=sys.stderr)
         sys.exit(stops.status)
 
 
-def take_one(study: Study, study_dir: Path, books: optuna.Study, stops: Stops) -> bool:
-    """Take the next trial, run it and book what became of it; False if none is left.
+def take_one(study: Study, study_dir: Path, optuna_study: optuna.Study, stops: Stops) -> bool:
+    """Take the next trial, run it and store its result; False if none is left.
 
-    Optuna's own `optimize` books a Ctrl-C as a failure, and turns a full disk into an AssertionError.
+    Optuna's own `optimize` stores Ctrl-C as a failure, and turns a full disk into an AssertionError.
     """
     with stops.writing():
-        put_back_lost(books)
-        trial = next_trial(books, study.trials if study.kind == "search" else None)
+        requeue_stale(optuna_study)
+        trial = next_trial(optuna_study, study.trials if study.kind == "search" else None)
     if trial is None:
         return False
     objective, error = None, ""
     try:
         try:
-            objective = take(study, study_dir, books, trial, stops)
+            objective = take(study, study_dir, optuna_study, trial, stops)
             state = TrialState.COMPLETE
         except optuna.TrialPruned:
             state = TrialState.PRUNED
-        except (GivenUpError, UpdateFinishedTrialError):
+        except (AbandonedTrialError, UpdateFinishedTrialError):
             raise
         except Exception as failure:
             state, error = TrialState.FAIL, f"{type(failure).__name__}: {' '.join(str(failure).split())[:500]}"
         with stops.writing():
             if error:
                 trial.set_user_attr("error", error)
-            books.tell(trial, objective, state)
+            optuna_study.tell(trial, objective, state)
     except (KeyboardInterrupt, SystemExit) as stop:  # Ctrl-C, or the SIGTERM of a cluster, after a checkpoint
         stops.status = TERMINATED if isinstance(stop, SystemExit) and stop.code == TERMINATED else INTERRUPTED
         with stops.writing():
-            put_back_stopped(books, trial)
-    except (GivenUpError, UpdateFinishedTrialError):
-        print("a trial of this worker was taken for lost and put back: others go on with it", file=sys.stderr)
+            requeue_stopped(optuna_study, trial)
+    except (AbandonedTrialError, UpdateFinishedTrialError):
+        print(
+            "a trial of this worker had no heartbeat for too long and was requeued: another worker resumes it",
+            file=sys.stderr,
+        )
     return True
 
 
-def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial, stops: Stops) -> float:
-    """Run one trial and keep what came out in the books; its objective."""
-    number = trial_key(books.get_trials(deepcopy=False)[trial.number])
-    if study.kind == "search" and sum(other < number for other in standing(books)) >= study.trials:
-        trial.set_user_attr("void", True)  # one too many: others drew the last ones at the same moment
+def take(study: Study, study_dir: Path, optuna_study: optuna.Study, trial: Trial, stops: Stops) -> float:
+    """Run one trial, store its results and return its objective."""
+    number = trial_key(optuna_study.get_trials(deepcopy=False)[trial.number])
+    if study.kind == "search" and sum(other < number for other in current_trials(optuna_study)) >= study.trials:
+        trial.set_user_attr("void", True)  # one too many: other workers drew the last ones at the same time
         raise optuna.TrialPruned
-    with signing(trial) as signs:
+    with Heartbeat(trial) as heartbeat:
         setting, seed = draw(study, trial)
         run_dir = run_dir_of(study_dir, number, setting, seed, trial.user_attrs.get("retried", False))
         for key, value in (("setting", setting), ("seed", seed), ("run_dir", str(run_dir.relative_to(study_dir)))):
@@ -166,8 +169,8 @@ def take(study: Study, study_dir: Path, books: optuna.Study, trial: Trial, stops
         name = f"{number:04} {describe(setting)} seed={seed}"
         try:
             count_attempt(trial, checkpointed_at(run_dir))
-            found = run_trial(study, run_dir, setting, seed, extra_callbacks(study, trial, signs, stops))
-        except GivenUpError:
+            found = run_trial(study, run_dir, setting, seed, extra_callbacks(study, trial, heartbeat, stops))
+        except AbandonedTrialError:
             raise
         except optuna.TrialPruned as hopeless:
             trial.set_user_attr("error", str(hopeless))
@@ -204,18 +207,18 @@ def draw(study: Study, trial: Trial) -> tuple[Setting, int]:
     return setting, study.seeds[0]
 
 
-def extra_callbacks(study: Study, trial: Trial, signs: signing, stops: Stops) -> list[Any]:
-    """The callbacks that end a run which need not go on; their import takes torch's six seconds."""
-    from lab.studies.pruning import StopGivenUp, StopHopeless, StopWhenTold
+def extra_callbacks(study: Study, trial: Trial, heartbeat: Heartbeat, stops: Stops) -> list[Any]:
+    """Callbacks that end a run early. Imported here, because they import PyTorch, which takes seconds."""
+    from lab.studies.pruning import PruneHopeless, StopIfAbandoned, StopIfAsked
 
-    stopping = [StopGivenUp(signs.given_up), StopWhenTold(stops)]
-    return stopping if study.pruner == "none" else [*stopping, StopHopeless(trial, study.record[0])]
+    stopping = [StopIfAbandoned(heartbeat.abandoned), StopIfAsked(stops)]
+    return stopping if study.pruner == "none" else [*stopping, PruneHopeless(trial, study.record[0])]
 
 
-def rows_of(study: Study, books: optuna.Study) -> list[dict[str, Any]]:
+def rows_of(study: Study, optuna_study: optuna.Study) -> list[dict[str, Any]]:
     """A row of results.csv for each trial, in the order of the plan."""
     rows = []
-    for key, trial in sorted(standing(books).items()):
+    for key, trial in sorted(current_trials(optuna_study).items()):
         kept = trial.user_attrs
         if study.kind != "search":
             setting, seed = study.planned[key]
@@ -234,26 +237,24 @@ def rows_of(study: Study, books: optuna.Study) -> list[dict[str, Any]]:
 
 
 def as_cell(setting: Setting, option: str) -> Any:
-    """An option's value in results.csv: empty where a setting of a list leaves the option alone."""
+    """An option's value in results.csv: empty where a setting of a list does not set it."""
     return "null" if setting.get(option, "") is None else setting.get(option, "")
 
 
-def write_results(study: Study, study_dir: Path, books: optuna.Study) -> list[dict[str, Any]]:
-    """results.csv, made anew from the books: nothing stands in it twice."""
-    rows = rows_of(study, books)
+def write_results(study: Study, study_dir: Path, optuna_study: optuna.Study) -> list[dict[str, Any]]:
+    """Write results.csv anew from the storage, and return its rows."""
+    rows = rows_of(study, optuna_study)
     columns = ["trial", "state", "run_dir", "seed", *study.options, *study.record]
     columns += ["parameters", "seconds", "alarms", "error"]
-    part = study_dir / f".results-{os.getpid()}.part"
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(study_dir / "results.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(study_dir / "results.csv")
     return rows
 
 
 def check_size(study: Study, allow_large: bool) -> None:
-    """Raise a UserError for a study that can hardly be meant."""
+    """Raise a UserError for a study so large that it is probably a mistake."""
     if study.num_trials > LARGEST and not allow_large:
         settings = study.num_trials // len(study.seeds)
         raise UserError(

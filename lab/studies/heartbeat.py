@@ -1,4 +1,4 @@
-"""Signs that somebody works on a trial, by which the trials of killed processes are told."""
+"""Worker heartbeats; a stale one marks the trial of a dead worker."""
 
 import os
 import socket
@@ -12,38 +12,39 @@ from typing import Any
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial
 
-SIGN_SECONDS = 10.0
-LOST_SECONDS = 120.0  # without a sign: long enough for a machine that is busy or whose clock is off by a minute
+BEAT_SECONDS = 10.0
+STALE_SECONDS = 120.0  # long enough for a busy machine, or one whose clock is off by a minute
+WORKER, LAST_BEAT = "worker", "signed"  # attributes of a trial; the names are those of earlier versions
 
 
-class GivenUpError(Exception):
-    """Others took the trial for lost, after two minutes without a sign, and it is theirs now."""
+class AbandonedTrialError(Exception):
+    """Another worker found the trial's heartbeat stale and took the trial over."""
 
 
-class signing:  # noqa: N801
-    """While inside, a thread signs the trial, so that others see that somebody works on it.
+class Heartbeat:
+    """Within the context, a thread updates the trial's last heartbeat every BEAT_SECONDS.
 
-    `given_up` is set when they have stopped to believe it.
+    `abandoned` is set once another worker has taken the trial over.
     """
 
     def __init__(self, trial: Trial) -> None:
-        self.trial, self.ended, self.given_up = trial, threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=self.sign, daemon=True)
+        self.trial, self.ended, self.abandoned = trial, threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self.beat, daemon=True)
 
-    def sign(self) -> None:
-        """Sign until the end; a storage that is away for a moment is tried again."""
-        while not self.ended.wait(SIGN_SECONDS):
+    def beat(self) -> None:
+        """Update the heartbeat until the end; while the storage does not answer, try again."""
+        while not self.ended.wait(BEAT_SECONDS):
             try:
-                self.trial.set_user_attr("signed", time.time())
+                self.trial.set_user_attr(LAST_BEAT, time.time())
             except UpdateFinishedTrialError:
-                self.given_up.set()
+                self.abandoned.set()
                 return
             except Exception as error:
                 print(f"the study's storage did not answer ({error}); trying again", file=sys.stderr)
 
-    def __enter__(self) -> "signing":
-        self.trial.set_user_attr("worker", worker_name())
-        self.trial.set_user_attr("signed", time.time())
+    def __enter__(self) -> "Heartbeat":
+        self.trial.set_user_attr(WORKER, worker_name())
+        self.trial.set_user_attr(LAST_BEAT, time.time())
         self.thread.start()
         return self
 
@@ -53,25 +54,28 @@ class signing:  # noqa: N801
 
 
 def worker_name() -> str:
-    """This process, told apart from another one that later gets the same number."""
+    """Host, process id and start time of this process: the id alone may be given to another process later."""
     return f"{socket.gethostname()}:{os.getpid()}:{started(os.getpid())}"
 
 
 def started(pid: int) -> str:
-    """When a process of this machine began, or nothing where that is not known or there is no such process."""
+    """Start time of a process of this machine; "" if it is unknown or there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
 
 
-def is_lost(trial: FrozenTrial) -> bool:
-    """Whether nobody works on a running trial any more."""
-    worker, signed = trial.user_attrs.get("worker"), trial.user_attrs.get("signed")
-    if worker is None or signed is None:  # taken just now, or killed before it signed
+def is_stale(trial: FrozenTrial) -> bool:
+    """Whether no worker runs a trial any more that is marked as running.
+
+    A worker of this machine is looked up among its processes; of others the age of the heartbeat counts.
+    """
+    worker, last_beat = trial.user_attrs.get(WORKER), trial.user_attrs.get(LAST_BEAT)
+    if worker is None or last_beat is None:  # taken just now, or killed before its first heartbeat
         begun = trial.datetime_start
-        return begun is not None and (datetime.now() - begun).total_seconds() > LOST_SECONDS
+        return begun is not None and (datetime.now() - begun).total_seconds() > STALE_SECONDS
     host, pid, begun_at = str(worker).rsplit(":", 2)
     if host == socket.gethostname() and begun_at:
         return started(int(pid)) != begun_at
-    return time.time() - float(signed) > LOST_SECONDS
+    return time.time() - float(last_beat) > STALE_SECONDS

@@ -1,4 +1,4 @@
-"""Trials that end early: hopeless ones, those that are another worker's by now, those of a study that is stopped."""
+"""Callbacks that end a trial early: pruned, taken over by another worker, or the study is being stopped."""
 
 import threading
 from pathlib import Path
@@ -7,39 +7,37 @@ from typing import Any
 import optuna
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from lab.studies.heartbeat import GivenUpError
+from lab.studies.heartbeat import AbandonedTrialError
 from lab.studies.trial import alarms_of
 from lab.training.stops import Stops
 
 
-class StopGivenUp(Callback):
-    """Ends a run before its next batch when its trial was given up as lost: another worker goes on in its folder."""
+class StopIfAbandoned(Callback):
+    """Ends a run before its next batch when another worker has taken its trial over and writes to its folder."""
 
-    def __init__(self, given_up: threading.Event) -> None:
-        self.given_up = given_up
+    def __init__(self, abandoned: threading.Event) -> None:
+        self.abandoned = abandoned
 
     def on_train_batch_start(self, *args: Any) -> None:
-        """Look."""
-        if self.given_up.is_set():
-            raise GivenUpError
+        if self.abandoned.is_set():
+            raise AbandonedTrialError
 
 
-class StopWhenTold(Callback):
-    """Ends a run before it begins when the study was told to stop meanwhile; later signals Lightning sees itself."""
+class StopIfAsked(Callback):
+    """Ends a run before it begins if the study was asked to stop; Lightning handles signals that come later."""
 
     def __init__(self, stops: Stops) -> None:
         self.stops = stops
 
     def setup(self, *args: Any, **kwargs: Any) -> None:
-        """Look."""
         if self.stops.status is not None:
             raise SystemExit(self.stops.status)
 
 
-class StopHopeless(Callback):
-    """Reports the objective after each measurement, at the number of batches, and ends a run that is hopeless.
+class PruneHopeless(Callback):
+    """Reports the objective after each measurement, by the number of batches, and prunes hopeless runs.
 
-    It is hopeless where Optuna's pruner finds it so, or where an alarm still rings.
+    A run is hopeless if Optuna's pruner says so, or while an alarm is active.
     """
 
     def __init__(self, trial: optuna.Trial, metric: str) -> None:
@@ -47,16 +45,15 @@ class StopHopeless(Callback):
         self.reported: float | None = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After a validation."""
         if not trainer.sanity_checking:
-            self.look(trainer)
+            self.report(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After an epoch and all callbacks of its end: the quality of a GAN's samples is measured in one of them."""
-        self.look(trainer)
+        """Report after the callbacks of an epoch's end, one of which measures the quality of a GAN's samples."""
+        self.report(trainer)
 
-    def look(self, trainer: Trainer) -> None:
-        """Report what is new and stop where that is hopeless."""
+    def report(self, trainer: Trainer) -> None:
+        """Report a new value of the objective, and prune the trial if it is hopeless."""
         if alarms := alarms_of(Path(trainer.default_root_dir), ringing=True):
             raise optuna.TrialPruned(f"alarm after batch {trainer.global_step}: {alarms}")
         value = trainer.callback_metrics.get(self.metric)

@@ -16,7 +16,7 @@ import yaml
 from lab.errors import TERMINATED, UserError
 from lab.program import command_line
 from lab.studies import engine
-from lab.studies.queue import put_back_lost, retry_failed
+from lab.studies.queue import requeue_stale, retry_failed
 from lab.studies.storage import open_storage, without_password
 from lab.studies.study_file import Study, describe
 
@@ -88,17 +88,17 @@ def corner(study: Study, end: str) -> dict[str, Any]:
 
 def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, retry: bool) -> int:
     """Run what is missing; the exit status: 0 if every trial is complete or was pruned."""
-    books = engine.open_books(study, study_dir, open_storage(storage, study_dir))
+    optuna_study = engine.open_study(study, study_dir, open_storage(storage, study_dir))
     if retry:
-        retry_failed(books)
-    engine.write_results(study, study_dir, books)
+        retry_failed(optuna_study)
+    engine.write_results(study, study_dir, optuna_study)
     if workers == 1:
         engine.work(study, study_dir, storage)
     else:
         in_processes(study, study_dir, workers, storage)
-        while put_back_lost(books):  # of workers that were killed after the others had ended
+        while requeue_stale(optuna_study):  # of workers that were killed after the others had ended
             in_processes(study, study_dir, workers, storage)
-    rows = engine.write_results(study, study_dir, books)
+    rows = engine.write_results(study, study_dir, optuna_study)
     states = {state: sum(row["state"] == state for row in rows) for state in engine.STATES.values()}
     told = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     print(f"study        {study_dir} ({told})\nresults      {study_dir / 'results.csv'}")

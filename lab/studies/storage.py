@@ -1,4 +1,4 @@
-"""Where the books of a study are kept: a journal in its folder, a database, or Optuna's gRPC proxy."""
+"""The storage of a study's trials: a journal in its folder, a database, or Optuna's gRPC proxy."""
 
 import os
 import re
@@ -15,7 +15,7 @@ def open_storage(url: str | None, study_dir: Path) -> BaseStorage:
 
     Raises:
         UserError: if it cannot be reached.
-        UserError: if the study's books are kept elsewhere.
+        UserError: if the study's trials are stored elsewhere.
     """
     journal = study_dir / "journal.log"
     if url is None:
@@ -50,9 +50,9 @@ def without_password(text: str) -> str:
 
 
 class MendingLock(JournalFileSymlinkLock):
-    """Cuts off a last line that was not written to its end, by a full disk or a kill, before anything is added.
+    """Removes a last line that a full disk or a kill has cut off, before anything is appended.
 
-    Optuna reads over such a line while it is the last one, but glued to the next line it makes the journal unreadable.
+    Optuna skips such a line while it is the last one; joined with the next line it would make the journal unreadable.
     """
 
     def __init__(self, journal: str) -> None:

@@ -22,7 +22,7 @@ class MissingMetricError(ValueError):
 def run_dir_of(study_dir: Path, number: int, setting: Setting, seed: int, retried: bool = False) -> Path:
     """`trials/0007-latent_dim=50-seed=1`; an attempt that cannot go on with the one before gets a folder of its own.
 
-    It goes on with a run that has a checkpoint, and with one that has ended, unless the trial failed and is `retried`.
+    A run that has a checkpoint is resumed, and one that has ended is reused, unless the trial failed and is `retried`.
     """
     words = re.sub(r"[^\w.=+-]+", "-", describe(setting)).strip("-")[:80]
     path = study_dir / "trials" / f"{number:04}-{words}-seed={seed}"

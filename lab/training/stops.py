@@ -1,4 +1,4 @@
-"""Being told to stop: Ctrl-C from a person, SIGTERM from a cluster."""
+"""Requests to stop: Ctrl-C from a person, SIGTERM from a cluster."""
 
 import signal
 import threading
@@ -13,7 +13,7 @@ STATUSES = (INTERRUPTED, TERMINATED)
 
 
 class Stops:
-    """While inside, a stop never comes between two lines of the books.
+    """Within the context, a stop never interrupts an update of the storage.
 
     `status` is the exit status that was asked for, if any. A run notices SIGTERM by itself, keeps a checkpoint and ends
     (Lightning calls the handler that it finds, too); before and after runs `status` must be looked at. Ctrl-C is a
@@ -38,18 +38,17 @@ class Stops:
             signal.signal(number, handler)
 
     def on_sigterm(self, number: int, frame: FrameType | None) -> None:
-        """Note it."""
         self.status = TERMINATED
 
     def on_ctrl_c(self, number: int, frame: FrameType | None) -> None:
-        """Interrupt what is done, or note it."""
+        """Interrupt at once or, during an update of the storage, afterwards."""
         if not self.is_writing:
             raise KeyboardInterrupt
         self.status = INTERRUPTED
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """While inside, Ctrl-C waits."""
+        """Within the context, Ctrl-C waits."""
         self.is_writing = True
         try:
             yield

@@ -1,4 +1,4 @@
-"""A study that was run, for the tests of the report page; trials that take no time, for those of the books."""
+"""A study that was run, for the tests of the report page; trials that take no time, for those of the queue."""
 
 import functools
 

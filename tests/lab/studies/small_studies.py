@@ -39,7 +39,7 @@ def rows(study_dir):
         return list(csv.DictReader(file))
 
 
-def books_of(file, study_dir):
+def optuna_study_of(file, study_dir):
     study = read_study(file)
     study_dir.mkdir(exist_ok=True)
-    return study, engine.open_books(study, study_dir, engine.open_storage(None, study_dir))
+    return study, engine.open_study(study, study_dir, engine.open_storage(None, study_dir))

@@ -11,20 +11,20 @@ from lab.studies import heartbeat as signs
 from lab.studies import queue as trial_queue
 from lab.studies.study_file import read_study
 from lab.studies.trial import MissingMetricError, run_dir_of, run_trial
-from tests.lab.studies.small_studies import WIDTHS, books_of, rows, run, write
+from tests.lab.studies.small_studies import WIDTHS, optuna_study_of, rows, run, write
 
 
 def test_a_lost_trial_is_put_back_and_nothing_counts_twice(tmp_path, fake):
     file, study_dir = write(tmp_path / "s.yaml"), tmp_path / "study"
-    study, books = books_of(file, study_dir)
-    lost = books.ask()  # by a process that is gone
+    study, optuna_study = optuna_study_of(file, study_dir)
+    lost = optuna_study.ask()  # by a process that is gone
     lost.suggest_int(trial_queue.NUMBER, 0, 3)
     host = signs.worker_name().rpartition(":")[0].rpartition(":")[0]
     lost.set_user_attr("worker", f"{host}:{os.getpid()}:1")  # the number of another process that began earlier
     lost.set_user_attr("signed", 0.0)
-    books.enqueue_trial({trial_queue.NUMBER: 2})  # as two starts at the same moment would
+    optuna_study.enqueue_trial({trial_queue.NUMBER: 2})  # as two starts at the same moment would
     engine.work(study, study_dir, None)
-    found = engine.write_results(study, study_dir, books)
+    found = engine.write_results(study, study_dir, optuna_study)
     assert [(row["trial"], row["state"]) for row in found] == [(k, "complete") for k in range(4)]
     assert len(fake) == 4
 
@@ -42,12 +42,12 @@ def test_a_study_that_is_stopped_at_will_goes_on_with_the_trial_it_was_at(tmp_pa
         return done(study, run_dir, setting, seed, callbacks)
 
     monkeypatch.setattr(engine, "run_trial", stopped_in_the_second)
-    study, _ = books_of(file, study_dir)
+    study, _ = optuna_study_of(file, study_dir)
     for _ in range(5):
         with pytest.raises(SystemExit) as status:
             engine.work(study, study_dir, None)
         assert status.value.code == (130 if isinstance(stop, KeyboardInterrupt) else 143)
-    assert "stopped: the same command goes on" in capsys.readouterr().err
+    assert "stopped: the same command resumes the study" in capsys.readouterr().err
     engine.work(study, study_dir, None)
     assert begun == ["0000", *["0001"] * 6, "0002", "0003"]
     assert [row["state"] for row in rows(study_dir)] == ["complete"] * 4
@@ -86,19 +86,19 @@ def test_a_worker_whose_trial_was_taken_for_lost_leaves_it_to_others_and_goes_on
         run_dir.mkdir(parents=True, exist_ok=True)
         if not signs_seen:
             with monkeypatch.context() as elsewhere:
-                elsewhere.setattr(trial_queue, "is_lost", lambda trial: True)
-                trial_queue.put_back_lost(books_of(file, study_dir)[1])
-            signs_seen.append(callbacks[0].given_up.wait(5))
+                elsewhere.setattr(trial_queue, "is_stale", lambda trial: True)
+                trial_queue.requeue_stale(optuna_study_of(file, study_dir)[1])
+            signs_seen.append(callbacks[0].abandoned.wait(5))
             callbacks[0].on_train_batch_start()
         return {"metrics": {"val/accuracy": 0.5}, "parameters": 1, "seconds": 1.0, "alarms": ""}
 
-    monkeypatch.setattr(signs, "SIGN_SECONDS", 0.05)
+    monkeypatch.setattr(signs, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(engine, "run_trial", run_trial)
     run(file, study_dir)
     assert signs_seen == [True]
     assert [row["state"] for row in rows(study_dir)] == ["complete"] * 2
     assert not list(study_dir.glob("trials/*/error.txt"))
-    assert "was taken for lost and put back" in capsys.readouterr().err
+    assert "was requeued: another worker resumes it" in capsys.readouterr().err
 
 
 def test_the_error_of_an_attempt_that_failed_goes_when_another_one_succeeds(tmp_path, monkeypatch):

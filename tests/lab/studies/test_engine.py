@@ -1,4 +1,4 @@
-"""Studies from the command line on the embedded digits, and their books."""
+"""Studies from the command line on the embedded digits, and their optuna_study."""
 
 import pytest
 import yaml

@@ -86,12 +86,12 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
-def working(books, folder, count, process):
+def working(optuna_study, folder, count, process):
     """`count` trials in the middle of their training: process number -> run folder."""
     for _ in range(3000):
         running = {
             int(trial.user_attrs["worker"].split(":")[1]): trial.user_attrs["run_dir"]
-            for trial in books.get_trials(states=(TrialState.RUNNING,))
+            for trial in optuna_study.get_trials(states=(TrialState.RUNNING,))
             if "worker" in trial.user_attrs and "run_dir" in trial.user_attrs
         }
         begun = {pid: run for pid, run in running.items() if (folder / run / "checkpoints" / "last.ckpt").exists()}
@@ -103,28 +103,28 @@ def working(books, folder, count, process):
 
 
 def load(storage, process):
-    """The books, as soon as there are any."""
+    """The optuna_study, as soon as there are any."""
     for _ in range(1000):
         if optuna.get_all_study_names(storage):
             return optuna.load_study(study_name=None, storage=storage)
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
-    raise AssertionError("there are no books")
+    raise AssertionError("there are no optuna_study")
 
 
 def load_journal(folder, process):
-    """The books in the study's folder, as soon as there are any."""
+    """The optuna_study in the study's folder, as soon as there are any."""
     while not (folder / "journal.log").exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
     return load(open_storage(None, folder), process)
 
 
-def check_recorded_once(books, folder, trials):
+def check_recorded_once(optuna_study, folder, trials):
     """Every trial is complete once, in a folder of its own, whose curve has every epoch once."""
     found = rows(folder)
     assert [(row["trial"], row["state"]) for row in found] == [(str(n), "complete") for n in range(trials)]
-    complete = [trial_key(trial) for trial in books.get_trials(states=(TrialState.COMPLETE,))]
+    complete = [trial_key(trial) for trial in optuna_study.get_trials(states=(TrialState.COMPLETE,))]
     assert Counter(complete) == dict.fromkeys(range(trials), 1)
     assert len({row["run_dir"] for row in found}) == trials
     for row in found:
@@ -146,46 +146,46 @@ def test_two_of_four_workers_on_postgresql_are_killed(postgresql, storage, tmp_p
     path, folder = write_study(tmp_path / "kills.yaml", 8), tmp_path / "study"
     command = ("--storage", postgresql, "--workers", "4")
     process = start(path, folder, *command)
-    books = load(storage, process)
-    victims = working(books, folder, 2, process)
+    optuna_study = load(storage, process)
+    victims = working(optuna_study, folder, 2, process)
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     status, told = finish(process)
     assert status == 0, told
-    check_recorded_once(books, folder, 8)
-    lost = books.get_trials(states=(TrialState.FAIL,))
+    check_recorded_once(optuna_study, folder, 8)
+    lost = optuna_study.get_trials(states=(TrialState.FAIL,))
     assert {trial.user_attrs["run_dir"] for trial in lost} == set(victims.values())
     assert all(trial.user_attrs["lost"] for trial in lost)
     assert set(victims.values()) <= {row["run_dir"] for row in rows(folder)}  # taken up in their own folders
     table = (folder / "results.csv").read_bytes()
     assert finish(start(path, folder, *command))[0] == 0
     assert (folder / "results.csv").read_bytes() == table
-    assert len([trial for trial in books.get_trials() if not trial.user_attrs.get("void")]) == 8 + 2
+    assert len([trial for trial in optuna_study.get_trials() if not trial.user_attrs.get("void")]) == 8 + 2
 
 
 def test_the_same_command_goes_on_after_a_kill(tmp_path):
     path, folder = write_study(tmp_path / "kills.yaml", 4), tmp_path / "study"
     process = start(path, folder)
-    books = load_journal(folder, process)
-    (pid,) = working(books, folder, 1, process)
+    optuna_study = load_journal(folder, process)
+    (pid,) = working(optuna_study, folder, 1, process)
     assert pid == process.pid
     process.kill()
     process.communicate()
     status, told = finish(start(path, folder))
     assert status == 0, told
-    check_recorded_once(books, folder, 4)
+    check_recorded_once(optuna_study, folder, 4)
 
 
 def test_an_interrupted_start_goes_on(tmp_path):
     path, folder = write_study(tmp_path / "kills.yaml", 4), tmp_path / "study"
     process = start(path, folder, "--workers", "2")
-    books = load_journal(folder, process)
-    working(books, folder, 2, process)
+    optuna_study = load_journal(folder, process)
+    working(optuna_study, folder, 2, process)
     process.send_signal(signal.SIGTERM)
     assert finish(process)[0] == 143
-    assert not books.get_trials(states=(TrialState.RUNNING,))  # no worker is left behind
-    put_back = [t for t in books.get_trials(states=(TrialState.WAITING,)) if "attempts" in t.user_attrs]
-    assert [trial.user_attrs["attempts"] for trial in put_back] == [1, 1]
+    assert not optuna_study.get_trials(states=(TrialState.RUNNING,))  # no worker is left behind
+    requeue = [t for t in optuna_study.get_trials(states=(TrialState.WAITING,)) if "attempts" in t.user_attrs]
+    assert [trial.user_attrs["attempts"] for trial in requeue] == [1, 1]
     status, told = finish(start(path, folder))
     assert status == 0, told
-    check_recorded_once(books, folder, 4)
+    check_recorded_once(optuna_study, folder, 4)

@@ -1,4 +1,4 @@
-"""What can go wrong around a study: kills, duplicates, a full disk, books in two places, hopeless trials."""
+"""What can go wrong around a study: kills, duplicates, a full disk, optuna_study in two places, hopeless trials."""
 
 import csv
 import errno
@@ -58,11 +58,11 @@ def study_dir(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def books(tmp_path, study_dir):
-    """A study of three trials whose training is not needed, and its books."""
+def optuna_study(tmp_path, study_dir):
+    """A study of three trials whose training is not needed, and its optuna_study."""
     study = read_study(write_study(tmp_path / "rates.yaml"))
     study_dir.mkdir()
-    return study, engine.open_books(study, study_dir, open_storage(None, study_dir))
+    return study, engine.open_study(study, study_dir, open_storage(None, study_dir))
 
 
 @pytest.mark.slow
@@ -112,19 +112,19 @@ def test_books_on_a_full_disk_end_in_one_message_and_can_be_read_again(tmp_path,
 def lose(study_dir):
     """Make running trials look like those of a process that is gone."""
     storage = open_journal(study_dir / "journal.log")
-    books = optuna.load_study(study_name=None, storage=storage)
-    for trial in books.get_trials(states=(TrialState.RUNNING,)):
+    optuna_study = optuna.load_study(study_name=None, storage=storage)
+    for trial in optuna_study.get_trials(states=(TrialState.RUNNING,)):
         storage.set_trial_user_attr(trial._trial_id, "worker", f"{signs.socket.gethostname()}:{os.getpid()}:0")
 
 
-def test_journal_survives_a_line_that_was_cut(books, study_dir):
-    study, optuna_study = books
+def test_journal_survives_a_line_that_was_cut(optuna_study, study_dir):
+    study, optuna_study = optuna_study
     optuna_study.ask()
     with (study_dir / "journal.log").open("ab") as file:
         file.write(b'{"op_code":5,"wor')
-    again = engine.open_books(study, study_dir, open_storage(None, study_dir))
+    again = engine.open_study(study, study_dir, open_storage(None, study_dir))
     again.ask()
-    states = [t.state for t in engine.open_books(study, study_dir, open_storage(None, study_dir)).get_trials()]
+    states = [t.state for t in engine.open_study(study, study_dir, open_storage(None, study_dir)).get_trials()]
     assert states == [TrialState.RUNNING, TrialState.RUNNING, TrialState.WAITING]
 
 
@@ -136,13 +136,13 @@ def test_lock_of_the_journal_points_at_it_from_a_relative_folder(tmp_path, monke
     lock.release()
 
 
-def test_trial_of_another_machine_is_lost_after_two_minutes_of_silence(books):
-    _, optuna_study = books
+def test_trial_of_another_machine_is_lost_after_two_minutes_of_silence(optuna_study):
+    _, optuna_study = optuna_study
     trial = optuna_study.ask()
     trial.set_user_attr("worker", "elsewhere:1:1")
-    for age, lost in ((signs.LOST_SECONDS - 30, False), (signs.LOST_SECONDS + 30, True)):
+    for age, lost in ((signs.STALE_SECONDS - 30, False), (signs.STALE_SECONDS + 30, True)):
         trial.set_user_attr("signed", time.time() - age)
-        assert signs.is_lost(optuna_study.get_trials()[trial.number]) is lost
+        assert signs.is_stale(optuna_study.get_trials()[trial.number]) is lost
 
 
 @pytest.mark.slow
@@ -186,7 +186,7 @@ def test_alarms_that_have_ended_do_not_ring(tmp_path):
 
 @pytest.mark.slow
 def test_an_alarm_that_rings_prunes(tmp_path, study_dir, monkeypatch):
-    from studies import pruning
+    from lab.studies import pruning
 
     monkeypatch.setattr(pruning, "alarms_of", lambda run_dir, ringing: "d_wins" if "lr=0.01" in run_dir.name else "")
     assert run(write_study(tmp_path / "rates.yaml", pruner="median"), study_dir) == 0
@@ -215,7 +215,7 @@ def test_unreachable_storage(tmp_path, study_dir, capsys, url):
 @pytest.mark.slow
 def test_books_in_two_places(tmp_path, study_dir, capsys):
     path = write_study(tmp_path / "rates.yaml", grid={RATE: [0.1]})
-    url = f"sqlite:///{tmp_path}/books.db"
+    url = f"sqlite:///{tmp_path}/optuna_study.db"
     assert run(path, study_dir, "--storage", url) == 0
     assert run(path, study_dir) == 2
     assert "give the --storage that it was started with" in capsys.readouterr().err

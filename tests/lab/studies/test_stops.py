@@ -1,11 +1,11 @@
-"""Ctrl-C and SIGTERM never come between two lines of the books."""
+"""Ctrl-C and SIGTERM never come between two lines of the optuna_study."""
 
 import os
 import signal
 
 import pytest
 
-from lab.studies.pruning import StopWhenTold
+from lab.studies.pruning import StopIfAsked
 from lab.training.stops import Stops
 
 
@@ -30,7 +30,7 @@ def test_ctrl_c_waits_while_the_books_are_written(in_the_foreground):
 
 def test_sigterm_is_noted_and_a_run_that_has_not_begun_does_not_begin():
     with Stops() as stops:
-        looks = StopWhenTold(stops)
+        looks = StopIfAsked(stops)
         looks.setup(None, None, stage="fit")
         os.kill(os.getpid(), signal.SIGTERM)
         assert stops.status == 143
