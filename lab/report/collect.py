@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lab.errors import UserError, UserFileError
+from lab.files import is_hidden
 from lab.report.runs import EVALUATION, STATES, Run, Value, as_value, is_run, parse_yaml, read_run, read_text
 from lightning_models.metrics.catalogue import Direction, direction_of
 
@@ -104,7 +105,7 @@ def read_runs(folder: Path) -> Collection:
 def run_folders(folder: Path, depth: int) -> Iterator[Path]:
     """The run folders below `folder`, in order of their names; not those of an evaluation, which belong to a run."""
     for child in sorted(folder.iterdir()):
-        if child.is_dir() and not child.name.startswith("."):
+        if child.is_dir() and not is_hidden(child.name):
             if EVALUATION.match(child.name) and not (child / "metrics.csv").exists():
                 continue
             if is_run(child):

@@ -1,7 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
 
+from datamodules.checks import check_fractions
 from datamodules.described_data import changes_text, content_hash
+from datamodules.sequences.names import Names
 from datamodules.splits import hash_fraction, is_held_out, split_of_folder
+from lab.errors import UserError
 
 BEFORE = {"train": 36, "val": 4, "hash": "a"}
 
@@ -52,3 +57,38 @@ def test_of_enough_samples_at_least_one_is_held_out():
 )
 def test_splits_of_folders(name, split):
     assert split_of_folder(name) == split
+
+
+def test_a_sample_at_the_fraction_itself_is_not_held_out():
+    names = sorted("abcdefgh", key=lambda name: hash_fraction(name, "key"))
+    held_out = is_held_out(names, ["x"] * 8, hash_fraction(names[3], "key"), "key")
+    assert held_out == [True] * 3 + [False] * 5
+
+
+def test_a_prediction_does_not_ask_for_the_data_of_the_training(capsys):
+    data = Names("gone")
+    data.trainer = SimpleNamespace(predicting=True)
+    data.load_state_dict({"fingerprint": BEFORE})
+    assert capsys.readouterr().err == ""
+    data.trainer = SimpleNamespace(predicting=False)
+    with pytest.raises(UserError, match="there is no such folder"):
+        data.load_state_dict({"fingerprint": BEFORE})
+
+
+@pytest.mark.parametrize(
+    ("val_fraction", "test_fraction", "message"),
+    [
+        (-0.1, 0.0, "val_fraction is -0.1"),
+        (0.0, -0.1, "test_fraction is -0.1"),
+        (0.0, 1.0, "test_fraction is 1.0"),
+        (0.5, 0.5, "val_fraction 0.5 and test_fraction 0.5 leave nothing to train on"),
+    ],
+)
+def test_fractions_are_checked_each_and_together(val_fraction, test_fraction, message):
+    with pytest.raises(UserError, match=message):
+        check_fractions(val_fraction, test_fraction)
+
+
+def test_fractions_at_their_bounds_are_fine():
+    check_fractions(0.0, 0.0)
+    check_fractions(0.5, 0.49)

@@ -278,3 +278,12 @@ def test_impossible_options_are_explained(options, message):
 def test_tensors_of_unequal_length_are_refused():
     with pytest.raises(ValueError, match=r"tensors of equal length are needed, found \[3, 4\]"):
         TensorLoader((torch.zeros(3), torch.zeros(4)), 2)
+
+
+def test_a_run_resumed_at_the_end_of_an_epoch_has_nothing_left_of_it():
+    loader = TensorLoader((torch.arange(4),), 2)
+    loader.load_state_dict({"seed": 0, "epoch": 0, "position": 2})
+    assert list(loader) == []
+    loader.load_state_dict({"seed": 0, "epoch": 0, "position": 3})
+    with pytest.raises(ValueError, match="written after 3 batches of an epoch, but now an epoch has 2"):
+        list(loader)

@@ -1,4 +1,5 @@
 import codecs
+import os
 
 import pytest
 
@@ -53,3 +54,24 @@ def test_text_files_are_found_in_any_case_without_hidden_ones(tmp_path):
     assert left_out == {"hidden or of the system": 3, ".md": 1, "without an ending": 1}
     files, _ = find_txt_files(tmp_path, recursive=False)
     assert [file.name for file in files] == ["A.TXT", "b.txt"]
+
+
+def test_a_file_in_the_home_folder_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "x.txt").write_text("text")
+    assert read_lines("~/x.txt") == ["text"]
+
+
+def test_a_folder_of_texts_that_may_not_be_read_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "x.txt").write_text("text")
+
+    def scan(folder):
+        if str(folder).endswith("deep"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", scan)  # root may read everything
+    with pytest.raises(UserError, match=r"the folder .*/deep cannot be read: Permission denied"):
+        find_txt_files(tmp_path, recursive=True)

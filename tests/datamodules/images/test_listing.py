@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from datamodules.images import ImageFolder
+from datamodules.images.files import FoundFiles
 from datamodules.images.formats import is_image_header
 from datamodules.images.listing import list_images
 from lab.errors import UserError
@@ -327,3 +328,10 @@ def test_a_run_on_changed_images_says_what_changed(tmp_path, capsys):
     capsys.readouterr()
     ready(path).load_state_dict(state)
     assert "the data is not the same as when the checkpoint was written: train 5 -> 6\n" in capsys.readouterr().err
+
+
+def test_of_many_reasons_the_most_frequent_are_named():
+    found = FoundFiles()
+    found.left_out.update({f".{letter}": count for count, letter in enumerate("abcdefgh", start=1)})
+    assert found.left_out_text() == "8 .h, 7 .g, 6 .f, 5 .e, 4 .d, 3 .c, 3 others"
+    assert FoundFiles().left_out_text() == ""
