@@ -12,5 +12,5 @@ def run(options: list[str]) -> None:
     parser = Parser("report", f"Write DIR/{PAGE}: tables, curves and pictures in one file.")
     parser.add_argument("folder", metavar="DIR", help="a run folder, a folder of runs, or a study's folder")
     given: argparse.Namespace = parser.parse_args(options)
-    path = write_page(Path(given.folder))
+    path = write_page(Path(given.folder).expanduser())
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

@@ -27,9 +27,9 @@ def run(options: list[str]) -> None:
     from lab.studies.storage import open_storage
     from lab.studies.study_file import read_study
 
-    chosen = read_study(Path(given.file), given.quick)
+    chosen = read_study(Path(given.file).expanduser(), given.quick)
     engine.check_size(chosen, given.allow_large)
-    study_dir = Path(given.study_dir or Path("runs") / "studies" / engine.study_name(chosen))
+    study_dir = Path(given.study_dir or Path("runs") / "studies" / engine.study_name(chosen)).expanduser()
     if given.dry_run:
         start.check_options(chosen)
         start.dry_run(chosen, study_dir)

@@ -59,10 +59,14 @@ def worker_name() -> str:
 
 
 def started(pid: int) -> str:
-    """Start time of a process of this machine; "" if it is unknown or there is no such process."""
+    """Start time of a process of this machine; "" if it is unknown or there is no such process.
+
+    A killed process that its parent has not waited for (a zombie) is still listed, but is dead.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if state in ("Z", "X") else fields[18]
+    except (OSError, IndexError, ValueError):
         return ""
 
 

@@ -23,7 +23,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     Raises:
         UserError: if the file does not exist or is not a checkpoint.
     """
-    file = Path(path)
+    file = Path(path).expanduser()
     if not file.is_file():
         message = f"there is no checkpoint {path}"
         others = sorted(str(p) for p in file.parent.glob("*.ckpt")) if file.parent.is_dir() else []
@@ -127,4 +127,4 @@ def load_model(path: str) -> LightningModule:
     model = getattr(importlib.import_module(module_name), class_name, None) if known else None
     if not (isinstance(model, type) and issubclass(model, LightningModule)):
         raise UserError(f"{path} holds a {name}, which does not exist in this version")
-    return model.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()
+    return model.load_from_checkpoint(Path(path).expanduser(), map_location="cpu", weights_only=True).eval()

@@ -1,5 +1,6 @@
 """fit, validate, test and predict: LightningCLI with run folders, tracking and pictures."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from lab.errors import UserError
 from lab.program import command_line, program
 from lab.training import registry
 from lab.training.callbacks import run_callbacks
+from lab.training.checkpoint_io import with_atomic_checkpoints
 from lab.training.checkpoints import carried, check_carried, check_checkpoint, check_weights
 from lab.training.given import read_given
 from lab.training.mistakes import construction_mistake, parser_message, tidy
@@ -28,12 +30,14 @@ from lab.training.predictions import write_predictions
 from lab.training.quiet import quieten_libraries
 from lab.training.run_folder import (
     RunFolder,
+    check_run_dir,
     config_file,
     default_run_folder,
     experiment_name,
     given_run_folder,
     unused_folder,
 )
+from lab.training.run_lock import RunLock
 from lab.training.signatures import find_class
 from lightning_models.callbacks.run_summary import RunSummary
 from lightning_models.tracking.wandb_runs import WandbOptions, close_wandb, make_loggers
@@ -87,6 +91,7 @@ class ProjectCLI(OpenLightningCLI):
 
     def __init__(self, args: list[str], callbacks: Sequence[Callback] = (), run: Run | None = None) -> None:
         self.arguments, self.extra_callbacks, self.run_state = args, callbacks, run or Run()
+        self.lock: RunLock | None = None  # on the run folder, until the run ends
         self.from_checkpoint: list[str] = []  # options of the data that come from the checkpoint
         quieten_libraries()
         keep_whole_numbers()
@@ -108,6 +113,9 @@ class ProjectCLI(OpenLightningCLI):
             if self.run_state.folder is not None:
                 self.run_state.folder.remove_unless_results()
             raise
+        finally:
+            if self.lock is not None:
+                self.lock.release()
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # a static method, always called on self
         """The one that was asked for: adding the options of all four takes three times as long."""
@@ -157,6 +165,9 @@ class ProjectCLI(OpenLightningCLI):
         """Check the folder and the checkpoint before anything expensive, and settle the folder's name."""
         options, command = self.options, self.subcommand
         self.run_state.options = options
+        for name in ("run_dir", "ckpt_path"):
+            if options[name] is not None:
+                options[name] = os.path.expanduser(options[name])
         model = find_class(options.model.class_path, LightningModule)
         check_pair(model, find_class(options.data.class_path, LightningDataModule))
         check_precision(options.trainer.precision, model)
@@ -173,6 +184,10 @@ class ProjectCLI(OpenLightningCLI):
             folder = self.default_folder(writes)
         else:
             folder = given_run_folder(Path(options.run_dir), options.ckpt_path, writes)
+        if command == "fit" and writes:
+            self.lock = RunLock(folder.path)
+            if folder.path not in folder.created:
+                check_run_dir(folder.path, options.ckpt_path)  # again: another run may have begun and ended in between
         self.run_state.folder = folder
         options.run_dir = str(folder.path)
         give_an_end(options.trainer)
@@ -223,6 +238,7 @@ class ProjectCLI(OpenLightningCLI):
     def complete_callbacks(self, config: dict[str, Any], callbacks: list[Callback]) -> list[Callback]:
         """Add those of every run; the precision is one that the machine computes in."""
         config["precision"] = usable_precision(config.get("precision"), config.get("accelerator", "auto"))
+        config["plugins"] = with_atomic_checkpoints(config.get("plugins"))
         return run_callbacks(
             self.model,
             [self.summary, *self.extra_callbacks, *callbacks],

@@ -11,6 +11,7 @@ import yaml
 
 from lab.errors import UserError
 from lab.program import command_line
+from lab.training.run_lock import LOCK_FILE
 
 SHARED_BY_PROCESSES = "LIGHTNING_MODELS_RUN_DIR"  # in which rank 0 passes the folder to the processes that it starts
 RESULTS = ("metrics.csv", "samples", "checkpoints")
@@ -91,7 +92,7 @@ def check_run_dir(run_dir: Path, ckpt_path: str | None) -> None:
     """Raise a UserError if a fit would overwrite other files, or a run that it does not resume."""
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--run_dir {run_dir} is a file: give a folder that does not exist yet")
-    if not run_dir.exists() or not any(run_dir.iterdir()):
+    if not run_dir.exists() or {path.name for path in run_dir.iterdir()} <= {LOCK_FILE}:
         return
     if ckpt_path is not None and run_dir.resolve() in Path(ckpt_path).resolve().parents:
         return

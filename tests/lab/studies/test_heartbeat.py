@@ -1,0 +1,28 @@
+"""Which processes still work on a trial."""
+
+import os
+import subprocess
+import sys
+import time
+
+from lab.studies.heartbeat import started
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def test_a_living_process_has_a_start_that_stays():
+    assert started(os.getpid()).isdigit()
+    assert started(os.getpid()) == started(os.getpid())
+
+
+def test_a_killed_process_is_dead_before_its_parent_waits_for_it():
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert started(child.pid).isdigit()
+        child.kill()
+        while state_of(child.pid) != "Z":
+            time.sleep(0.01)
+        assert started(child.pid) == ""
+    assert started(child.pid) == ""
