@@ -81,7 +81,7 @@ def test_a_kill_at_any_moment_leaves_a_checkpoint_that_opens(tmp_path):
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload([__name__])  # torch is imported once
     moments, step, written = random.Random(0), 0, -1
-    for _ in range(50):
+    for _ in range(200):
         writer = processes.Process(target=write_for_ever, args=(path, step + 1))
         writer.start()
         while not path.exists() or path.stat().st_mtime_ns == written:
