@@ -1,6 +1,6 @@
 """Generative adversarial networks: the one place where discriminator and generator are updated.
 
-Every variant is a combination of an objective, a regularizer and two networks; `gan_variants` has the defaults of other
+Every variant is a combination of an objective, regularizers and two networks; `gan_variants` has the defaults of other
 papers.
 """
 
@@ -17,14 +17,14 @@ from torchmetrics import MeanMetric
 from lab.compat.unused_parameters import find_unused_parameters
 from lab.errors import UserError
 from lightning_models.losses.objectives import Objective
-from lightning_models.losses.regularizers import Regularizer
+from lightning_models.losses.regularizers import Regularizer, Regularizers
 from lightning_models.modules.batch_counting import CountsBatches
 from lightning_models.modules.batch_norm import check_batches_of_one
 from lightning_models.modules.checks import check_above_zero, check_at_least
 from lightning_models.modules.clipping import clip_norm, loss_scale
 from lightning_models.modules.evaluation_mode import evaluating
 from lightning_models.modules.image_generator import ImageGenerator
-from lightning_models.modules.injection import build, default
+from lightning_models.modules.injection import build, build_list, default
 from lightning_models.modules.latent import (
     LatentDistribution,
     own_noise_like,
@@ -47,7 +47,7 @@ class GAN(CountsBatches, ImageGenerator):
         generator: network latent vectors -> images.
         discriminator: network images -> logits; the critic of the Wasserstein papers.
         objective: the losses of the two networks.
-        regularizer: penalty on the discriminator, or constraint on its weights; null: none.
+        regularizer: penalty on the discriminator, or constraint on its weights, or a list of them; null: none.
         n_critic: updates of the discriminator, one a batch, for each update of the generator.
         noise: distribution of the latent variables.
         fresh_noise: draw new latent variables for the generator's update instead of reusing the discriminator's.
@@ -78,7 +78,7 @@ class GAN(CountsBatches, ImageGenerator):
             "lightning_models.networks.DCGANDiscriminator", width=64
         ),
         objective: Objective = default("lightning_models.losses.NonSaturating"),
-        regularizer: Regularizer | None = None,
+        regularizer: Regularizer | list[Regularizer] | None = None,
         n_critic: int = 1,
         noise: LatentDistribution = "normal",
         fresh_noise: bool = False,
@@ -109,8 +109,7 @@ class GAN(CountsBatches, ImageGenerator):
         self.generator = build(generator, Generator, latent_dim, image_shape)
         self.discriminator = build(discriminator, Discriminator, image_shape)
         self.objective = build(objective, Objective)
-        self.regularizer = Regularizer() if regularizer is None else build(regularizer, Regularizer)
-        self.regularizer.check(self.discriminator)
+        self.regularizers = Regularizers(build_list(regularizer, Regularizer), self.discriminator)
         if tuple(self.generator.output_range) != tuple(value_range):
             raise UserError(
                 f"the generator produces values in {list(self.generator.output_range)} but the data's are in "
@@ -153,26 +152,27 @@ class GAN(CountsBatches, ImageGenerator):
         real_logits = self.discriminator(self.with_input_noise(real))
         fake_logits = self.discriminator(self.with_input_noise(fake.detach()))
         d_loss = self.objective.discriminator_loss(real_logits, fake_logits)
-        penalty = self.regularizer.penalty(self.discriminator, real, fake.detach())
+        penalty = self.regularizers.penalty(self.discriminator, real, fake.detach(), self.trainer.global_step)
         d_gradient_norm = self.update(d_optimizer, self.discriminator, d_loss if penalty is None else d_loss + penalty)
-        self.regularizer.after_update(self.discriminator)
+        self.regularizers.after_update(self.discriminator)
 
         if generator_is_due:
             if self.fresh_noise:
                 fake = self.generator(self.draw_training_latent(len(real)))
             with frozen(self.discriminator):
-                g_loss = self.objective.generator_loss(self.discriminator(self.with_input_noise(fake)))
+                rival = self.discriminator(self.with_input_noise(real)) if self.objective.compares else real_logits
+                g_logits = self.discriminator(self.with_input_noise(fake))
+                g_loss = self.objective.generator_loss(g_logits, rival.detach())
                 g_gradient_norm = self.update(g_optimizer, self.generator, g_loss, metrics_within=self.n_critic)
             if g_gradient_norm is not None:
                 self.generator_metrics = {"g_loss": g_loss.detach(), "g_gradient_norm": g_gradient_norm}
             self.update_generator_ema()
 
         if self.should_log():
-            metrics = self.discriminator_metrics(d_loss, real_logits, fake_logits) | self.generator_metrics
+            metrics = self.discriminator_metrics(d_loss, real_logits, fake_logits)
+            metrics |= self.generator_metrics | self.regularizers.metrics()
             if d_gradient_norm is not None:
                 metrics["d_gradient_norm"] = d_gradient_norm
-            if penalty is not None:
-                metrics["penalty"] = penalty
             self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()})
         self.count_batch()
 
@@ -241,7 +241,7 @@ class GAN(CountsBatches, ImageGenerator):
         metrics = self.discriminator_metrics(
             self.objective.discriminator_loss(real_logits, fake_logits), real_logits, fake_logits
         )
-        metrics["g_loss"] = self.objective.generator_loss(fake_logits)
+        metrics["g_loss"] = self.objective.generator_loss(fake_logits, real_logits)
         for name, value in metrics.items():
             mean: Any = self.evaluation[name]
             mean.update(value, weight=len(real))

@@ -31,7 +31,7 @@ class WGAN(GAN):
         self,
         image_shape: ImageShape,
         objective: Objective = default("lightning_models.losses.Wasserstein"),
-        regularizer: Regularizer | None = default(
+        regularizer: Regularizer | list[Regularizer] | None = default(
             "lightning_models.losses.regularizers.WeightClipping", clip_value=0.01
         ),
         n_critic: int = 5,
@@ -63,7 +63,9 @@ class WGANGP(GAN):
             "lightning_models.networks.DCGANDiscriminator", width=64, normalization="none"
         ),
         objective: Objective = default("lightning_models.losses.Wasserstein"),
-        regularizer: Regularizer | None = default("lightning_models.losses.GradientPenalty", weight=10.0),
+        regularizer: Regularizer | list[Regularizer] | None = default(
+            "lightning_models.losses.GradientPenalty", weight=10.0
+        ),
         n_critic: int = 5,
         optimizer_g: OptimizerCallable = default("torch.optim.Adam", lr=1e-4, betas=[0.0, 0.9]),
         optimizer_d: OptimizerCallable = default("torch.optim.Adam", lr=1e-4, betas=[0.0, 0.9]),

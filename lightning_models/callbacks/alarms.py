@@ -242,7 +242,8 @@ def ratio(measure: Callable[[Tensor], float], samples: Tensor | None, real: Tens
 
 def pinned(gan: GAN) -> float | None:
     """Share of the critic's parameters at the clipping bound; None where nothing clips them."""
-    if not isinstance(gan.regularizer, WeightClipping):
+    bounds = [part.clip_value for part in gan.regularizers.parts if isinstance(part, WeightClipping)]
+    if not bounds:
         return None
     values = torch.cat([p.detach().flatten() for p in gan.discriminator.parameters()])
-    return float((values.abs() >= 0.999 * gan.regularizer.clip_value).float().mean())
+    return float((values.abs() >= 0.999 * min(bounds)).float().mean())

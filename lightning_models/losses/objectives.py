@@ -1,7 +1,8 @@
-"""The losses of the discriminator D and the generator G. All arguments are D's raw outputs, real before fake.
+"""The losses of the discriminator D and the generator G, from D's raw outputs of real and of generated images.
 
-Each loss is a float32 scalar, whatever the precision of the networks, and averages over the batch. A discriminator loss
-is the *sum* of its mean over real images and its mean over fake ones.
+A loss's own side comes first: real before fake for D, fake before real for G. Each loss is a float32 scalar, whatever
+the precision of the networks, and averages over the batch. A discriminator loss is the *sum* of its mean over real
+images and its mean over fake ones.
 """
 
 from abc import ABC, abstractmethod
@@ -18,6 +19,7 @@ class Objective(ABC):
     """A pair of losses, and the interpretation of D's output."""
 
     uses_labels: ClassVar[bool] = True
+    compares: ClassVar[bool] = False  # whether G's loss depends on the real images, too
 
     def __init__(self, real_label: float = 1.0, fake_label: float = 0.0) -> None:
         """Store the labels that D is trained with; G is always trained towards label 1.
@@ -48,8 +50,12 @@ class Objective(ABC):
         """The loss that D minimises."""
 
     @abstractmethod
-    def generator_loss(self, fake_logits: Tensor) -> Tensor:
-        """The loss that G minimises."""
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
+        """The loss that G minimises.
+
+        In training `real_logits`, which carry no gradient, are those of D before its update, unless the objective
+        `compares`.
+        """
 
     def score(self, logits: Tensor) -> Tensor:
         """The quantity that the objective's paper calls D(x), of the shape of `logits`."""
@@ -80,7 +86,7 @@ class Minimax(Objective):
         """Cross-entropy against `real_label` plus cross-entropy against `fake_label`, in nats."""
         return cross_entropy(real_logits, self.real_label) + cross_entropy(fake_logits, self.fake_label)
 
-    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
         """Mean log(1 - D(G(z))), <= 0."""
         # log(1 - sigmoid(x)) = -softplus(x), which is finite where sigmoid(x) rounds to 1.
         return -F.softplus(fake_logits.float()).mean()
@@ -96,7 +102,7 @@ class NonSaturating(Minimax):
     When D cannot tell (logit 0), D's loss is 2 ln 2 = 1.386 and G's ln 2 = 0.693.
     """
 
-    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
         """Mean -log D(G(z)), >= 0: cross-entropy against label 1."""
         return F.softplus(-fake_logits.float()).mean()
 
@@ -113,7 +119,7 @@ class LeastSquares(Objective):
         fake_error = (fake_logits.float() - self.fake_label).square().mean()
         return 0.5 * (real_error + fake_error)
 
-    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
         """Half the mean squared distance from 1."""
         return 0.5 * (fake_logits.float() - 1).square().mean()
 
@@ -135,7 +141,7 @@ class Wasserstein(Objective):
         """Mean f(G(z)) - mean f(x), of any sign and size."""
         return fake_logits.float().mean() - real_logits.float().mean()
 
-    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
         """Mean -f(G(z))."""
         return -fake_logits.float().mean()
 
@@ -156,9 +162,32 @@ class Hinge(Objective):
         """Mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), >= 0."""
         return F.relu(1 - real_logits.float()).mean() + F.relu(1 + fake_logits.float()).mean()
 
-    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
         """Mean -D(G(z))."""
         return -fake_logits.float().mean()
+
+
+class RelativisticPairing(Objective):
+    """RpGAN (Jolicoeur-Martineau 2019, section 4.1): D ranks each real image above the fake one that it is paired with.
+
+    G ranks them the other way round, so the real images pull on G's loss, too. R3GAN (Huang et al. 2024, eq. 2) is this
+    loss with `R1` and `R2`. When D cannot tell (equal outputs), both losses are ln 2 = 0.693.
+    """
+
+    uses_labels = False
+    compares = True
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Mean -log sigmoid(D(x) - D(G(z))) over the pairs, >= 0; as many real as fake logits."""
+        return F.softplus(fake_logits.float() - real_logits.float()).mean()
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
+        """Mean -log sigmoid(D(G(z)) - D(x)), >= 0."""
+        return F.softplus(real_logits.float() - fake_logits.float()).mean()
+
+    def threshold(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Half-way between the two means, as for `Wasserstein`: a constant added to D changes no loss."""
+        return 0.5 * (real_logits.float().mean() + fake_logits.float().mean())
 
 
 def cross_entropy(logits: Tensor, label: float) -> Tensor:

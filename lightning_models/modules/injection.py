@@ -46,6 +46,13 @@ def build(given: Any, expected: type[T], *args: Any) -> T:
     return built
 
 
+def build_list(given: Any, expected: type[T]) -> list[T]:
+    """The objects that `given`, a list of descriptions, a single one or None, describes."""
+    if given is None:
+        return []
+    return [build(item, expected) for item in (given if isinstance(given, (list, tuple)) else [given])]
+
+
 def describe(given: Any) -> Any:
     """A description of `given` in plain values, from which `build` makes an equal object.
 

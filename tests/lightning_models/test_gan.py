@@ -14,8 +14,8 @@ from datamodules.tensor_dataset import TensorLoader
 from lightning_models.callbacks.random_state import RandomState
 from lightning_models.gan import GAN
 from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
-from lightning_models.losses.objectives import LeastSquares, NonSaturating, Wasserstein
-from lightning_models.losses.regularizers import R1, GradientPenalty, Regularizer, WeightClipping
+from lightning_models.losses.objectives import LeastSquares, NonSaturating, RelativisticPairing, Wasserstein
+from lightning_models.losses.regularizers import R1, R2, GradientPenalty, WeightClipping
 from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 
 pytestmark = [
@@ -215,6 +215,48 @@ def test_one_batch_is_the_algorithm_written_out():
     assert found == pytest.approx({name: value.item() for name, value in logged.items()}, rel=1e-4)
 
 
+def test_a_batch_of_relativistic_pairs_with_r1_and_r2_is_the_algorithm_written_out():
+    """G's loss needs D of the real images, by the discriminator that has just learned, although G never sees them."""
+    sgd = functools.partial(torch.optim.SGD, lr=0.2)
+    penalties = [R1(weight=3.0), R2(weight=5.0)]
+    module = GAN(
+        IMAGE_SHAPE, **SMALL, objective=RelativisticPairing(), regularizer=penalties, optimizer_d=sgd, optimizer_g=sgd
+    )
+    generator, discriminator, latents = copy.deepcopy(module.generator), copy.deepcopy(module.discriminator), []
+    module.generator.register_forward_pre_hook(lambda _, args: latents.append(args[0]))
+    recorder, _ = train(module)
+    (latent,), real = latents, batches(1).tensors[0]
+
+    fake = generator(latent)
+    d_loss, images = 0.0, {}
+    for name, of, weight in (("real", real, 3.0), ("fake", fake, 5.0)):
+        images[name] = of.detach().clone().requires_grad_()
+        (slopes,) = torch.autograd.grad(discriminator(images[name]).sum(), images[name], create_graph=True)
+        d_loss = d_loss + weight / 2 * slopes.square().sum(dim=(1, 2, 3)).mean()
+    d_loss = d_loss + F.softplus(discriminator(fake.detach()) - discriminator(real)).mean()
+    d_optimizer, g_optimizer = sgd(discriminator.parameters()), sgd(generator.parameters())
+    d_loss.backward()
+    d_optimizer.step()
+    F.softplus(discriminator(real).detach() - discriminator(fake)).mean().backward()
+    g_optimizer.step()
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        for own, expected in zip(getattr(module, name).parameters(), network.parameters(), strict=True):
+            torch.testing.assert_close(own, expected)
+    found = {name.removeprefix("train/"): value for name, value in recorder.metrics[1].items()}
+    assert found["penalty"] == pytest.approx(found["penalty_r1"] + found["penalty_r2"])
+
+
+def test_a_list_of_regularizers_is_stored_as_plain_values_and_one_alone_as_before():
+    several = GAN(IMAGE_SHAPE, **SMALL, regularizer=[R1(weight=3.0, every=16), R2()])
+    assert [part["init_args"] for part in several.hparams["regularizer"]] == [
+        {"weight": 3.0, "every": 16},
+        {"weight": 10.0, "every": 1},
+    ]
+    again = GAN(IMAGE_SHAPE, **{**SMALL, "regularizer": several.hparams["regularizer"]})
+    assert [(type(part), part.every) for part in again.regularizers.parts] == [(R1, 16), (R2, 1)]
+    assert GAN(IMAGE_SHAPE, **SMALL, regularizer=R1()).hparams["regularizer"]["init_args"]["weight"] == 10.0
+
+
 def test_the_critics_weights_are_clipped_after_each_update():
     module = WGAN(IMAGE_SHAPE, **SMALL, regularizer=WeightClipping(0.005))
     train(module, count=2)
@@ -399,9 +441,10 @@ def test_papers_defaults(variant):
 
 def test_the_papers_regularizers():
     shape = (1, 28, 28)
-    assert type(GAN(shape).regularizer) is type(LSGAN(shape).regularizer) is Regularizer
-    assert (type(WGAN(shape).regularizer), WGAN(shape).regularizer.clip_value) == (WeightClipping, 0.01)
-    assert (type(WGANGP(shape).regularizer), WGANGP(shape).regularizer.weight) == (GradientPenalty, 10.0)
+    assert GAN(shape).regularizers.parts == LSGAN(shape).regularizers.parts == []
+    (clipping,), (penalty,) = WGAN(shape).regularizers.parts, WGANGP(shape).regularizers.parts
+    assert (type(clipping), clipping.clip_value) == (WeightClipping, 0.01)
+    assert (type(penalty), penalty.weight, penalty.every) == (GradientPenalty, 10.0, 1)
     assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in WGANGP(shape).discriminator.modules())
     assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in WGAN(shape).discriminator.modules())
 
@@ -452,7 +495,7 @@ def test_a_checkpoint_is_plain_and_enough_to_sample_from(tmp_path):
     assert checkpoint["model_class"] == "lightning_models.gan_variants.LSGAN"
     loaded = LSGAN.load_from_checkpoint(tmp_path / "last.ckpt", weights_only=True)
     assert torch.equal(loaded.sample(4, seed=1), module.sample(4, seed=1))
-    assert loaded.regularizer.clip_value == 0.5
+    assert [part.clip_value for part in loaded.regularizers.parts] == [0.5]
     assert loaded.hparams == module.hparams
 
 

@@ -3,10 +3,17 @@ import math
 import pytest
 import torch
 
-from lightning_models.losses.objectives import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
+from lightning_models.losses.objectives import (
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    RelativisticPairing,
+    Wasserstein,
+)
 
 LN_2 = math.log(2)
-ALL = [NonSaturating(), Minimax(), LeastSquares(), Wasserstein(), Hinge()]
+ALL = [NonSaturating(), Minimax(), LeastSquares(), Wasserstein(), Hinge(), RelativisticPairing()]
 
 
 def name(objective):
@@ -25,13 +32,14 @@ def column(*logits):
         (LeastSquares(), 0.5, 0.25, 0.125),
         (Wasserstein(), 0.7, 0.0, -0.7),
         (Hinge(), 0.0, 2.0, 0.0),
+        (RelativisticPairing(), 0.7, LN_2, LN_2),
     ],
     ids=name,
 )
 def test_loss_when_the_discriminator_cannot_tell(objective, undecided, d_loss, g_loss):
     logits = torch.full((8, 1), undecided)
     assert objective.discriminator_loss(logits, logits).item() == pytest.approx(d_loss)
-    assert objective.generator_loss(logits).item() == pytest.approx(g_loss)
+    assert objective.generator_loss(logits, logits).item() == pytest.approx(g_loss)
 
 
 @pytest.mark.parametrize(
@@ -43,20 +51,35 @@ def test_loss_when_the_discriminator_cannot_tell(objective, undecided, d_loss, g
         (LeastSquares(), 0.5 * ((math.log(3) - 1) ** 2 + math.log(3) ** 2), 0.5 * (math.log(3) + 1) ** 2),
         (Wasserstein(), -2 * math.log(3), math.log(3)),
         (Hinge(), 0.0, math.log(3)),
+        (RelativisticPairing(), math.log(10 / 9), math.log(10)),  # sigmoid(2 ln 3) = 9/10
     ],
     ids=name,
 )
 def test_loss_when_the_discriminator_is_right(objective, d_loss, g_loss):
     real, fake = torch.full((8, 1), math.log(3)), torch.full((8, 1), -math.log(3))
     assert objective.discriminator_loss(real, fake).item() == pytest.approx(d_loss)
-    assert objective.generator_loss(fake).item() == pytest.approx(g_loss)
+    assert objective.generator_loss(fake, real).item() == pytest.approx(g_loss)
+
+
+def test_a_relativistic_pair_is_a_real_image_and_the_fake_one_in_its_place():
+    real, fake = column(3.0, 0.0), column(0.0, -3.0)
+    assert RelativisticPairing().discriminator_loss(real, fake).item() == pytest.approx(math.log(1 + math.exp(-3)))
+    assert RelativisticPairing().generator_loss(fake, real).item() == pytest.approx(math.log(1 + math.exp(3)))
+    assert RelativisticPairing().threshold(real, fake).item() == 0.0
+
+
+def test_only_a_relativistic_generator_is_pulled_by_the_real_images():
+    fake = column(0.3, -0.4)
+    for objective in ALL:
+        losses = [objective.generator_loss(fake, real).item() for real in (column(1.0, 2.0), column(-3.0, 0.5))]
+        assert (losses[0] != losses[1]) is objective.compares is isinstance(objective, RelativisticPairing)
 
 
 def test_hinge_charges_only_what_is_inside_the_margin():
     assert Hinge().discriminator_loss(column(3.0, 0.5), column(-3.0, 1.0)).item() == pytest.approx(0.25 + 1.0)
 
 
-@pytest.mark.parametrize("objective", ALL, ids=name)
+@pytest.mark.parametrize("objective", [one for one in ALL if not one.compares], ids=name)
 def test_real_and_fake_batches_of_different_size_weigh_the_same(objective):
     real, fake = column(0.3, -1.2), column(0.8, 0.1, -0.4)
     once = objective.discriminator_loss(real, fake)
@@ -90,22 +113,22 @@ def test_smoothed_least_squares_is_zero_at_the_labels():
 @pytest.mark.parametrize("objective", [NonSaturating, Minimax, LeastSquares])
 def test_the_generator_is_trained_towards_label_one_whatever_the_labels(objective):
     fake = column(0.3, -2.0)
-    assert torch.equal(objective(0.9, 0.1).generator_loss(fake), objective().generator_loss(fake))
+    assert torch.equal(objective(0.9, 0.1).generator_loss(fake, fake), objective().generator_loss(fake, fake))
 
 
 def test_the_non_saturating_gradient_is_largest_where_the_discriminator_is_sure():
     saturated = torch.tensor([[-20.0]], requires_grad=True)
-    NonSaturating().generator_loss(saturated).backward()
+    NonSaturating().generator_loss(saturated, saturated).backward()
     assert saturated.grad.item() == pytest.approx(-1)
     saturated.grad = None
-    Minimax().generator_loss(saturated).backward()
+    Minimax().generator_loss(saturated, saturated).backward()
     assert saturated.grad.item() == pytest.approx(-math.exp(-20))
 
 
 @pytest.mark.parametrize("objective", ALL, ids=name)
 def test_losses_of_extreme_half_precision_logits_are_finite_and_float32(objective):
     extreme = torch.tensor([[-3e4], [3e4]], dtype=torch.bfloat16)
-    for loss in (objective.discriminator_loss(extreme, extreme), objective.generator_loss(extreme)):
+    for loss in (objective.discriminator_loss(extreme, extreme), objective.generator_loss(extreme, extreme)):
         assert loss.dtype == torch.float32
         assert loss.isfinite()
     assert objective.score(extreme).dtype == torch.float32
@@ -117,12 +140,14 @@ def test_minimising_the_loss_tells_real_from_fake_and_the_generator_undoes_it(ob
     objective.discriminator_loss(real, fake).backward()
     assert real.grad.item() < 0 < fake.grad.item()
     fake.grad = None
-    objective.generator_loss(fake).backward()
+    objective.generator_loss(fake, real.detach()).backward()
     assert fake.grad.item() < 0
 
 
 @pytest.mark.parametrize(
-    "objective", [NonSaturating(0.9, 0.1), Minimax(0.9), LeastSquares(0.9, 0.1), Wasserstein(), Hinge()], ids=name
+    "objective",
+    [NonSaturating(0.9, 0.1), Minimax(0.9), LeastSquares(0.9, 0.1), Wasserstein(), Hinge(), RelativisticPairing()],
+    ids=name,
 )
 def test_accuracy_counts_hard_decisions_even_with_smoothed_labels(objective):
     # Also right for 0.5 (least squares) and for the middle of the two means (Wasserstein): 1.4 and -1.4.

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_models.losses.regularizers import R1, GradientPenalty, Regularizer, WeightClipping
+from lightning_models.losses.regularizers import R1, R2, GradientPenalty, Regularizer, Regularizers, WeightClipping
 from lightning_models.networks import ConvDiscriminator, DCGANDiscriminator, MLPDiscriminator
 
 IMAGE_SHAPE = (3, 8, 8)
@@ -41,6 +41,7 @@ def fake():
         (GradientPenalty(weight=2.0), 1.0, 0.0, 0.0),
         (R1(), 3.0, 10 / 2 * 3**2, 10 * 3),
         (R1(weight=2.0), 0.5, 0.25, 1.0),
+        (R2(), 3.0, 10 / 2 * 3**2, 10 * 3),
     ],
 )
 def test_penalty_of_a_linear_critic_and_its_derivative_by_the_slope(
@@ -64,20 +65,55 @@ def test_gradient_penalty_is_taken_at_one_random_point_between_each_real_image_a
     assert shares.mean().item() == pytest.approx(0.5, abs=0.1)
 
 
-def test_r1_is_taken_at_the_real_images(real, fake):
+def test_r1_is_taken_at_the_real_images_and_r2_at_the_generated_ones(real, fake):
     critic = LinearCritic(1.0)
     R1().penalty(critic, real, fake)
     assert torch.equal(critic.seen, real)
+    R2().penalty(critic, real, fake)
+    assert torch.equal(critic.seen, fake)
 
 
-@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1()])
+def test_several_regularizers_add_up_and_a_lazy_one_counts_for_the_batches_that_it_leaves_out(real, fake):
+    critic = LinearCritic(3.0)
+    both = Regularizers([R1(weight=2.0), R2(weight=4.0, every=3), WeightClipping(0.5)], critic)
+    assert both.metrics() == {}
+    found = [both.penalty(critic, real, fake, batch).item() for batch in range(4)]
+    assert found == pytest.approx([9 + 3 * 18, 9, 9, 9 + 3 * 18])
+    logged = {name: value.item() for name, value in both.metrics().items()}  # also on batches where one is not due
+    assert logged == pytest.approx({"penalty": 27, "penalty_r1": 9, "penalty_r2": 18})
+    both.after_update(critic)
+    assert critic.slope.item() == 0.5
+
+
+def test_a_batch_without_a_penalty_that_is_due_has_none(real, fake):
+    critic = LinearCritic(3.0)
+    lazy = Regularizers([GradientPenalty(every=2)], critic)
+    assert lazy.penalty(critic, real, fake, batch=1) is None
+    assert lazy.penalty(critic, real, fake, batch=2).item() == pytest.approx(2 * 10 * (3 - 1) ** 2)
+    assert list(lazy.metrics()) == ["penalty"]
+    assert Regularizers([], critic).penalty(critic, real, fake, batch=0) is None
+
+
+def test_every_regularizer_of_a_list_is_checked():
+    discriminator = ConvDiscriminator(IMAGE_SHAPE, channels=(4,), normalization="batch")
+    with pytest.raises(ValueError, match="R2 cannot be used with BatchNorm"):
+        Regularizers([WeightClipping(), R2()], discriminator)
+
+
+@pytest.mark.parametrize("every", [0, -1])
+def test_a_penalty_is_due_every_so_many_batches(every):
+    with pytest.raises(ValueError, match=f"every is {every}: expected at least 1"):
+        R1(every=every)
+
+
+@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1(), R2()])
 def test_a_constant_critic_has_finite_gradients(real, fake, regularizer):
     critic = LinearCritic(0.0)
     regularizer.penalty(critic, real, fake).backward()
     assert critic.slope.grad.isfinite()
 
 
-@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1()])
+@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1(), R2()])
 def test_the_images_themselves_get_no_gradient(real, fake, regularizer):
     real.requires_grad_()
     fake.requires_grad_()
@@ -86,7 +122,7 @@ def test_the_images_themselves_get_no_gradient(real, fake, regularizer):
     assert fake.grad is None
 
 
-@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1()])
+@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1(), R2()])
 @pytest.mark.parametrize(("dtype", "stays"), [(torch.bfloat16, True), (torch.float16, False)])
 def test_float16_autocast_is_left_for_the_inner_gradient_and_bfloat16_is_not(real, fake, regularizer, dtype, stays):
     critic = LinearCritic(3.0)
@@ -98,7 +134,7 @@ def test_float16_autocast_is_left_for_the_inner_gradient_and_bfloat16_is_not(rea
     assert penalty.item() == pytest.approx(regularizer.penalty(critic, real, fake).item(), rel=0.05)
 
 
-@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1()])
+@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1(), R2()])
 @pytest.mark.parametrize("in_place", [True, False])
 def test_penalty_of_a_compiled_discriminator_has_the_gradients_of_an_eager_one(real, fake, regularizer, in_place):
     def gradients(discriminator):
@@ -118,7 +154,7 @@ def test_penalty_of_a_compiled_discriminator_has_the_gradients_of_an_eager_one(r
     torch.testing.assert_close(gradients(compiled), expected)
 
 
-@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1()])
+@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1(), R2()])
 @pytest.mark.parametrize("normalization", ["none", "layer", "instance"])
 def test_a_penalised_discriminator_learns_from_the_penalty(real, fake, regularizer, normalization):
     torch.manual_seed(0)
@@ -130,7 +166,7 @@ def test_a_penalised_discriminator_learns_from_the_penalty(real, fake, regulariz
     assert first_weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1()])
+@pytest.mark.parametrize("regularizer", [GradientPenalty(), R1(), R2()])
 def test_gradient_penalties_refuse_batch_norm(regularizer):
     discriminator = ConvDiscriminator(IMAGE_SHAPE, channels=(4,), normalization="batch")
     message = (
@@ -167,7 +203,7 @@ def test_without_a_penalty_the_discriminator_is_not_even_called(real, fake, regu
     assert regularizer.penalty(discriminator, real, fake) is None
 
 
-@pytest.mark.parametrize("build", [WeightClipping, GradientPenalty, R1])
+@pytest.mark.parametrize("build", [WeightClipping, GradientPenalty, R1, R2])
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
 def test_strengths_must_be_above_zero(build, value):
     option = "clip_value" if build is WeightClipping else "weight"
