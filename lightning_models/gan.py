@@ -4,8 +4,7 @@ Every variant is a combination of an objective, regularizers and two networks; `
 papers.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,11 +17,10 @@ from lab.compat.unused_parameters import find_unused_parameters
 from lab.errors import UserError
 from lightning_models.losses.objectives import Objective
 from lightning_models.losses.regularizers import Regularizer, Regularizers
-from lightning_models.modules.batch_counting import CountsBatches
+from lightning_models.modules.adversarial_schedules import AdversarialSchedules
 from lightning_models.modules.batch_norm import check_batches_of_one
 from lightning_models.modules.checks import check_above_zero, check_at_least
-from lightning_models.modules.clipping import clip_norm, loss_scale
-from lightning_models.modules.evaluation_mode import evaluating
+from lightning_models.modules.evaluation_mode import evaluating, frozen
 from lightning_models.modules.image_generator import ImageGenerator
 from lightning_models.modules.injection import build, build_list, default
 from lightning_models.modules.latent import (
@@ -31,11 +29,14 @@ from lightning_models.modules.latent import (
     sample_latent,
     sample_latent_of_any_number,
 )
+from lightning_models.modules.manual_optimization import ManualOptimization
 from lightning_models.modules.optimizers import build_optimizer
+from lightning_models.modules.schedules import Schedule
 from lightning_models.networks import Discriminator, ExponentialMovingAverage, Generator, ImageShape
+from lightning_models.networks.ema import scaled_memory
 
 
-class GAN(CountsBatches, ImageGenerator):
+class GAN(ManualOptimization, ImageGenerator):
     """A generator and a discriminator that are trained against each other (Goodfellow et al. 2014).
 
     By default: DCGAN networks and the optimizers of Radford et al. 2016, with the non-saturating loss.
@@ -54,6 +55,9 @@ class GAN(CountsBatches, ImageGenerator):
         input_noise: standard deviation of Gaussian noise on the discriminator's inputs, in units of the pixel values.
         input_noise_batches: number of batches in which that noise decays linearly to 0.
         ema_decay: decay of the moving average of the generator's weights, which samples are then drawn from.
+        schedule: of both learning rates over the training: Constant, Linear, Cosine, OneCycle or Steps.
+        penalty_schedule: of the weight of the penalties.
+        ema_schedule: of the averaging time 1 / (1 - ema_decay), in updates of the generator.
         gradient_clip_norm: largest norm of the gradients of each network; null: no clipping.
         optimizer_g: the generator's optimizer.
         optimizer_d: the discriminator's optimizer.
@@ -85,6 +89,9 @@ class GAN(CountsBatches, ImageGenerator):
         input_noise: float = 0.0,
         input_noise_batches: int = 10_000,
         ema_decay: float | None = None,
+        schedule: Schedule = default("lightning_models.modules.schedules.Constant"),
+        penalty_schedule: Schedule = default("lightning_models.modules.schedules.Constant"),
+        ema_schedule: Schedule = default("lightning_models.modules.schedules.Constant"),
         gradient_clip_norm: float | None = None,
         optimizer_g: OptimizerCallable = default("torch.optim.Adam", lr=2e-4, betas=[0.5, 0.999]),
         optimizer_d: OptimizerCallable = default("torch.optim.Adam", lr=2e-4, betas=[0.5, 0.999]),
@@ -104,6 +111,9 @@ class GAN(CountsBatches, ImageGenerator):
         self.n_critic, self.noise, self.fresh_noise = n_critic, noise, fresh_noise
         self.input_noise, self.input_noise_batches = input_noise, input_noise_batches
         self.ema_decay, self.gradient_clip_norm = ema_decay, gradient_clip_norm
+        self.schedules = AdversarialSchedules(
+            *(build(each, Schedule) for each in (schedule, penalty_schedule, ema_schedule))
+        )
         self.optimizer_g, self.optimizer_d, self.compile_networks = optimizer_g, optimizer_d, compile_networks
 
         self.generator = build(generator, Generator, latent_dim, image_shape)
@@ -146,13 +156,16 @@ class GAN(CountsBatches, ImageGenerator):
         real, _ = batch  # (batch, channels, height, width), in value_range
         d_optimizer, g_optimizer = self.optimizers()  # type: ignore[attr-defined]
         generator_is_due = (self.trainer.global_step + 1) % self.n_critic == 0
+        self.schedules.start_batch(self.trainer)
 
         with torch.set_grad_enabled(generator_is_due and not self.fresh_noise):  # D alone needs no graph through G
             fake = self.generator(self.draw_training_latent(len(real)))  # same shape and range as real
         real_logits = self.discriminator(self.with_input_noise(real))
         fake_logits = self.discriminator(self.with_input_noise(fake.detach()))
         d_loss = self.objective.discriminator_loss(real_logits, fake_logits)
-        penalty = self.regularizers.penalty(self.discriminator, real, fake.detach(), self.trainer.global_step)
+        penalty = self.regularizers.penalty(
+            self.discriminator, real, fake.detach(), self.trainer.global_step, self.schedules.penalty_factor
+        )
         d_gradient_norm = self.update(d_optimizer, self.discriminator, d_loss if penalty is None else d_loss + penalty)
         self.regularizers.after_update(self.discriminator)
 
@@ -173,22 +186,9 @@ class GAN(CountsBatches, ImageGenerator):
             metrics |= self.generator_metrics | self.regularizers.metrics()
             if d_gradient_norm is not None:
                 metrics["d_gradient_norm"] = d_gradient_norm
-            self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()})
+            logged = {name: value.detach() for name, value in metrics.items()} | self.schedules.metrics(self.trainer)
+            self.log_dict({f"train/{name}": value for name, value in logged.items()})
         self.count_batch()
-
-    def update(self, optimizer: Any, network: nn.Module, loss: Tensor, metrics_within: int = 1) -> Tensor | None:
-        """Take one step of `optimizer` on `loss`; returns the gradient norm if it is clipped or logged, else None.
-
-        `manual_backward`, unlike `loss.backward()`, synchronises the gradients between processes. The norm is logged if
-        this batch or one of the `metrics_within - 1` after it is.
-        """
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        norm = None
-        if self.gradient_clip_norm is not None or self.should_log(metrics_within):
-            norm = clip_norm(network.parameters(), self.gradient_clip_norm, loss_scale(self))
-        optimizer.step()
-        return norm
 
     def update_generator_ema(self) -> None:
         """Update the averaged generator; its memory is short at first, so that it forgets the initial weights.
@@ -199,7 +199,8 @@ class GAN(CountsBatches, ImageGenerator):
         if self.generator_ema is None or self.ema_decay is None:
             return
         updates = (self.trainer.global_step + 1) // self.n_critic
-        self.generator_ema.update(self.generator, min(self.ema_decay, (1 + updates) / (10 + updates)))
+        decay = scaled_memory(self.ema_decay, self.schedules.ema_factor)
+        self.generator_ema.update(self.generator, min(decay, (1 + updates) / (10 + updates)))
 
     def draw_training_latent(self, count: int) -> Tensor:
         """Latent vectors (count, latent_dim) on the module's device, different ones in each process."""
@@ -268,16 +269,3 @@ class GAN(CountsBatches, ImageGenerator):
 
 
 EVALUATION_METRICS = ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_real", "d_fake")
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Turn off gradients for the parameters of `network` inside; afterwards each is as before."""
-    trainable = [p for p in network.parameters() if p.requires_grad]
-    for parameter in trainable:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in trainable:
-            parameter.requires_grad_(True)

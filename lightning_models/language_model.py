@@ -39,7 +39,7 @@ class CharLanguageModel(PlainCheckpoint):
         network: characters -> logits of the next character, and a state.
         carry_state: carry the state into a batch that continues the previous one; false: every batch starts with zeros.
         optimizer: of all parameters.
-        schedule: of the learning rate over the training: Constant, Cosine, OneCycle or Steps.
+        schedule: of the learning rate over the training: Constant, Linear, Cosine, OneCycle or Steps.
         gradient_clip_norm: largest norm of all gradients together; null: no clipping.
 
     Raises:

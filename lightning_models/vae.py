@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 from lab.errors import UserError
@@ -22,6 +21,7 @@ from lightning_models.modules.image_generator import ImageGenerator
 from lightning_models.modules.injection import build, default
 from lightning_models.modules.latent import sample_latent
 from lightning_models.modules.optimizers import build_optimizer
+from lightning_models.modules.schedules import Schedule
 from lightning_models.networks import Discriminator, Generator, ImageShape
 
 EVALUATION_METRICS = ("loss", "elbo", "reconstruction", "kl", "importance_weighted_bound")
@@ -50,6 +50,7 @@ class VAE(ClipsGradients, ImageGenerator):
             (Kingma et al. 2016, appendix C.8).
         importance_samples: latent vectors per image for the bound that `test` logs in addition; 0: no such bound.
         optimizer: of encoder, decoder and likelihood.
+        schedule: of the learning rate over the training: Constant, Linear, Cosine, OneCycle or Steps.
         compile_networks: compile both networks with torch.compile (adds tens of seconds at the start).
 
     Raises:
@@ -77,6 +78,7 @@ class VAE(ClipsGradients, ImageGenerator):
         free_bits: float = 0.0,
         importance_samples: int = 50,
         optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
+        schedule: Schedule = default("lightning_models.modules.schedules.Constant"),
         compile_networks: bool = False,
     ) -> None:
         super().__init__()
@@ -97,7 +99,7 @@ class VAE(ClipsGradients, ImageGenerator):
         self.value_range, self.beta, self.free_bits = value_range, beta, free_bits
         self.kl_warmup_batches, self.kl_warmup_epochs = kl_warmup_batches, kl_warmup_epochs
         self.importance_samples = importance_samples
-        self.optimizer, self.compile_networks = optimizer, compile_networks
+        self.optimizer, self.schedule, self.compile_networks = optimizer, build(schedule, Schedule), compile_networks
 
         self.encoder = build(encoder, Discriminator, image_shape, 2 * latent_dim)
         self.decoder = build(decoder, Generator, latent_dim, image_shape)
@@ -109,8 +111,8 @@ class VAE(ClipsGradients, ImageGenerator):
         self.active_units = ActiveUnits(latent_dim)
         self.evaluation = nn.ModuleDict({name: MeanMetric() for name in EVALUATION_METRICS})
 
-    def configure_optimizers(self) -> Optimizer:
-        return build_optimizer(self.optimizer, self.parameters())
+    def configure_optimizers(self) -> Any:
+        return self.schedule.configure(build_optimizer(self.optimizer, self.parameters()), self.trainer)
 
     def setup(self, stage: str) -> None:
         if self.compile_networks and stage == "fit":
@@ -134,7 +136,8 @@ class VAE(ClipsGradients, ImageGenerator):
         if should_log(self.trainer):
             terms = {"loss": loss, "reconstruction": reconstruction, "kl": kl.sum()}
             metrics = {f"train/{name}": value.detach() for name, value in terms.items()}
-            self.log_dict({**metrics, "train/kl_weight": kl_weight})
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            self.log_dict({**metrics, "train/kl_weight": kl_weight, "train/learning_rate": rate})
         return loss
 
     def elbo_terms(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -136,13 +136,18 @@ class Regularizers:
         self.parts = list(parts)
         self.last: dict[Regularizer, Tensor] = {}  # penalty of each part when it was last due, for logging
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, batch: int) -> Tensor | None:
-        """What is added to D's loss in batch number `batch`, counted from 0; None where nothing is due."""
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, batch: int, factor: float = 1.0) -> Tensor | None:
+        """What is added to D's loss in batch number `batch`, counted from 0; None where nothing is due.
+
+        All weights are multiplied by `factor`.
+        """
         total: Tensor | None = None
         for part in self.parts:
             if batch % part.every == 0 and (value := part.penalty(critic, real, fake)) is not None:
+                value = value if factor == 1 else factor * value
                 self.last[part] = value.detach()
-                total = part.every * value if total is None else total + part.every * value
+                value = value if part.every == 1 else part.every * value
+                total = value if total is None else total + value
         return total
 
     def after_update(self, discriminator: nn.Module) -> None:

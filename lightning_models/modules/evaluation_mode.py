@@ -1,4 +1,4 @@
-"""Evaluation mode for a limited time."""
+"""Evaluation mode, or no gradients, for a limited time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,3 +15,16 @@ def evaluating(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.train(was_training)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Turn off gradients for the parameters of `network` inside; afterwards each is as before."""
+    trainable = [p for p in network.parameters() if p.requires_grad]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)

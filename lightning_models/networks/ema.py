@@ -31,3 +31,8 @@ class ExponentialMovingAverage(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         outputs: Tensor = self.average(inputs)
         return outputs
+
+
+def scaled_memory(decay: float, factor: float) -> float:
+    """The decay whose averaging time 1 / (1 - decay) is `factor` times that of `decay`; 0 where this is below 1."""
+    return decay if factor == 1 else max(0.0, 1 - (1 - decay) / factor) if factor > 0 else 0.0

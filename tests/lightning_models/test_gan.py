@@ -16,6 +16,7 @@ from lightning_models.gan import GAN
 from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
 from lightning_models.losses.objectives import LeastSquares, NonSaturating, RelativisticPairing, Wasserstein
 from lightning_models.losses.regularizers import R1, R2, GradientPenalty, WeightClipping
+from lightning_models.modules.schedules import Cosine, Linear
 from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 
 pytestmark = [
@@ -255,6 +256,45 @@ def test_a_list_of_regularizers_is_stored_as_plain_values_and_one_alone_as_befor
     again = GAN(IMAGE_SHAPE, **{**SMALL, "regularizer": several.hparams["regularizer"]})
     assert [(type(part), part.every) for part in again.regularizers.parts] == [(R1, 16), (R2, 1)]
     assert GAN(IMAGE_SHAPE, **SMALL, regularizer=R1()).hparams["regularizer"]["init_args"]["weight"] == 10.0
+
+
+def test_schedules_set_every_number_that_papers_decay_and_log_it():
+    module = GAN(
+        IMAGE_SHAPE,
+        **SMALL,
+        regularizer=R1(weight=4.0),
+        ema_decay=0.6,
+        schedule=Linear(final=0.5, final_beta2=0.9),
+        penalty_schedule=Linear(final=0.0),
+        ema_schedule=Linear(final=0.1),
+        optimizer_d=functools.partial(torch.optim.Adam, lr=0.4, betas=(0.0, 0.5)),
+        optimizer_g=functools.partial(torch.optim.Adam, lr=0.2, betas=(0.0, 0.8)),
+    )
+    decays, penalties = [], []
+    module.generator_ema.update = lambda network, decay: decays.append(decay)
+    part = module.regularizers.parts[0]
+    part.penalty = lambda critic, real, fake: (
+        penalties.append(type(part).penalty(part, critic, real, fake)) or penalties[-1]
+    )
+    recorder, _ = train(module, count=4)
+    for batch, progress in enumerate((0.0, 0.25, 0.5, 0.75), start=1):
+        logged = {name.removeprefix("train/"): value for name, value in recorder.metrics[batch].items()}
+        expected = {
+            "learning_rate_d": 0.4 * (1 - progress / 2),
+            "learning_rate_g": 0.2 * (1 - progress / 2),
+            "beta2_d": 0.5 + 0.4 * progress,
+            "beta2_g": 0.8 + 0.1 * progress,
+            "penalty_factor": 1 - progress,
+            "ema_factor": 1 - 0.9 * progress,
+            "penalty": (1 - progress) * penalties[batch - 1].item(),
+        }
+        assert {name: logged[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert decays == pytest.approx([2 / 11, 3 / 12, 1 - 0.4 / 0.55, 0.0])  # the first two by the short memory at first
+
+
+def test_without_an_end_of_the_training_a_schedule_is_refused():
+    with pytest.raises(ValueError, match=r"a schedule needs the length of the training: set trainer.max_epochs"):
+        train(GAN(IMAGE_SHAPE, **SMALL, ema_schedule=Linear()), max_epochs=-1, max_time={"seconds": 1})
 
 
 def test_the_critics_weights_are_clipped_after_each_update():
@@ -501,7 +541,11 @@ def test_a_checkpoint_is_plain_and_enough_to_sample_from(tmp_path):
 
 def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_as_if_it_had_not_been(tmp_path):
     def run(**options):
-        module = GAN(IMAGE_SHAPE, **SMALL, n_critic=3, ema_decay=0.9, input_noise=0.1)
+        schedules = {name: Cosine(final=0.2) for name in ("penalty_schedule", "ema_schedule")}
+        schedules["schedule"] = Cosine(final=0.2, final_beta2=0.5)
+        module = GAN(
+            IMAGE_SHAPE, **SMALL, **schedules, n_critic=3, ema_decay=0.9, input_noise=0.1, regularizer=R1(every=2)
+        )
         images = batches(5).tensors
         checkpoint = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=7, save_top_k=-1)
         loader = TensorLoader(images, batch_size=16, shuffle=True)

@@ -62,7 +62,9 @@ def test_loss_is_reconstruction_plus_beta_times_kl_and_logged_on_written_batches
     for beta in (0.0, 1.0, 4.0):
         metrics = train(VAE(IMAGE_SHAPE, **SMALL, beta=beta), count=4, log_every_n_steps=2)
         assert metrics[0] == {}
-        assert set(metrics[1]) == {f"train/{name}" for name in ("loss", "reconstruction", "kl", "kl_weight")}
+        assert set(metrics[1]) == {
+            f"train/{name}" for name in ("loss", "reconstruction", "kl", "kl_weight", "learning_rate")
+        }
         loss, terms = metrics[1]["train/loss"], (metrics[1]["train/reconstruction"], metrics[1]["train/kl"])
         assert loss == pytest.approx(terms[0] + beta * terms[1], rel=1e-5)
         assert terms[1] > 0

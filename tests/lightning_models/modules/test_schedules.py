@@ -3,10 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch.optim import SGD
+from torch.optim import SGD, Adam
 
 from lab.errors import UserError
-from lightning_models.modules.schedules import Constant, Cosine, OneCycle, Steps, total_batches
+from lightning_models.modules.schedules import Constant, Cosine, Linear, OneCycle, Steps, total_batches
 
 
 def trainer(**options):
@@ -79,6 +79,11 @@ def test_a_share_out_of_range(build):
         (Constant(), (1, 1, 1, 1)),
         (Cosine(), (1, (1 + math.sqrt(0.5)) / 2, 0.5, 0)),
         (Cosine(warmup=0.5, final=0.2), (1e-3, 0.5, 1, 0.2)),
+        (Cosine(initial=0.0, final=1.0), (0, (1 - math.sqrt(0.5)) / 2, 0.5, 1)),  # a memory that grows
+        (Cosine(initial=2.0, final=0.5, until=0.5), (2, 1.25, 0.5, 0.5)),
+        (Linear(), (1, 0.75, 0.5, 0)),
+        (Linear(warmup=0.5, final=0.2), (1e-3, 0.5, 1, 0.2)),
+        (Linear(warmup=0.25, initial=3.0, final=1.0, until=0.75), (3e-3, 3, 2, 1)),
         (OneCycle(), (0.04, None, None, 4e-6)),
         (OneCycle(warmup=0.5, initial=0.2, final=0.1), (0.2, 0.6, 1, 0.1)),
         (OneCycle(warmup=0.0, initial=0.2, final=0.0), (1, (1 + math.sqrt(0.5)) / 2, 0.5, 0)),
@@ -100,6 +105,11 @@ def test_after_its_end_a_schedule_stays_there():
     ("build", "message"),
     [
         (lambda: Cosine(final=-0.1), r"schedule\.final is -0\.1"),
+        (lambda: Linear(initial=-0.1), r"schedule\.initial is -0\.1"),
+        (lambda: Linear(until=0.0), r"schedule\.until is 0\.0: expected a number above warmup \(0\.0\), up to 1"),
+        (lambda: Cosine(warmup=0.5, until=0.5), r"schedule\.until is 0\.5"),
+        (lambda: Cosine(until=1.1), r"schedule\.until is 1\.1"),
+        (lambda: Cosine(final_beta2=1.0), r"schedule\.final_beta2 is 1\.0"),
         (lambda: OneCycle(initial=-0.1), r"schedule\.initial is -0\.1"),
         (lambda: OneCycle(final=-0.1), r"schedule\.final is -0\.1"),
         (lambda: Steps(gamma=-0.1), r"schedule\.gamma is -0\.1"),
@@ -116,3 +126,41 @@ def test_0_is_in_range():
     assert Cosine(warmup=0.0, final=0.0).factor(0) == 1
     assert OneCycle(warmup=0.0, initial=0.0, final=0.0).factor(1) == 0
     assert Steps(at=[0.0], gamma=0.0).factor(0) == 0
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_beta2_moves_along_the_curve_of_the_learning_rate(by_hand):
+    optimizer = Adam([torch.nn.Parameter(torch.zeros(1))], lr=2.0, betas=(0.5, 0.9))
+    schedule = Linear(final=0.5, until=0.5, final_beta2=0.99)
+    scheduler = None if by_hand else schedule.configure(optimizer, trainer())["lr_scheduler"]["scheduler"]
+    seen = []
+    for step in range(20):
+        if by_hand:
+            schedule.apply(optimizer, step / 20)
+        (group,) = optimizer.param_groups
+        seen.append((group["lr"], *group["betas"]))
+        optimizer.step()
+        if not by_hand:
+            scheduler.step()
+    for step, expected in (
+        (0, (2.0, 0.5, 0.9)),
+        (5, (1.5, 0.5, 0.945)),
+        (10, (1.0, 0.5, 0.99)),
+        (19, (1.0, 0.5, 0.99)),
+    ):
+        assert seen[step] == pytest.approx(expected), step
+
+
+def test_by_hand_the_rate_is_a_factor_of_the_optimizers_own_whatever_it_was_before():
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    for progress, expected in ((0.5, 1.0), (0.5, 1.0), (0.25, 1.5)):
+        Linear().apply(optimizer, progress)
+        assert optimizer.param_groups[0]["lr"] == expected
+    Constant().apply(optimizer, 0.9)
+    assert optimizer.param_groups[0]["lr"] == 1.5
+
+
+def test_an_optimizer_without_beta2_says_so():
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    with pytest.raises(UserError, match=r"final_beta2 is 0\.99, but SGD has no beta2: leave it out, or use Adam"):
+        Linear(final_beta2=0.99).apply(optimizer, 0.0)
