@@ -33,11 +33,12 @@ class AdversarialSchedules:
         """What is scheduled, as it is in this batch; D's optimizer is the trainer's first, G's the second."""
         found: dict[str, float] = {}
         if not isinstance(self.rates, Constant):
-            for name, optimizer in zip("dg", trainer.optimizers, strict=True):
+            names = (("learning_rate_d", "beta2_d"), ("learning_rate_g", "beta2_g"))
+            for (learning_rate, beta2), optimizer in zip(names, trainer.optimizers, strict=True):
                 (group,) = optimizer.param_groups
-                found[f"learning_rate_{name}"] = group["lr"]
+                found[learning_rate] = group["lr"]
                 if "betas" in group:
-                    found[f"beta2_{name}"] = group["betas"][1]
+                    found[beta2] = group["betas"][1]
         if not isinstance(self.penalty, Constant):
             found["penalty_factor"] = self.penalty_factor
         if not isinstance(self.ema, Constant):
