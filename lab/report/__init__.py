@@ -1,1 +1,1 @@
-"""The report page: what a folder of runs holds, as one HTML file."""
+"""The report page: the content of a folder of runs as one HTML file."""

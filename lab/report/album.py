@@ -1,4 +1,4 @@
-"""Pictures and texts of the settings, arranged as the page shows them."""
+"""Pictures and generated texts of the settings, arranged for the page."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from lab.report.pictures import Picture, embed, largest_side
 from lab.report.runs import Artifact
 from lab.report.table import Setting, ranking
 
-MOST_TIMES = 5  # rows of a matrix of samples: start, half, end and two between
-MATRIX_COLUMNS = 6  # columns that can be looked at side by side, on a screen and on paper
+MOST_TIMES = 5  # rows of a matrix of samples: start, end and three times between
+MATRIX_COLUMNS = 6  # that fit side by side, on a screen and on paper
 MOST_SETTINGS = 40  # whose pictures are embedded
-WIDE = 2.0  # width over height of a picture that takes a line of its own
+WIDE = 2.0  # width over height above which pictures are shown in wide columns
 LONGEST_TEXT = 3000  # characters of a generated text
 
-HEADINGS = {  # the known names in samples/, in their order on the page
+HEADINGS = {  # of the known names in samples/, in their order on the page
     "progress": "Progress",
     "reconstructions": "Reconstructions",
     "interpolation": "Interpolations",
@@ -23,13 +23,13 @@ HEADINGS = {  # the known names in samples/, in their order on the page
     "traversals": "Traversals of the latent space",
     "confusion_matrix": "Confusion matrices",
 }
-ALARM = "alarm-"  # what the pictures at an alarm begin with
-DRAWN_HERE = ("learning_curves",)  # pictures of what the page draws itself
+ALARM = "alarm-"  # prefix of the pictures drawn when an alarm is raised
+DRAWN_HERE = ("learning_curves",)  # pictures of charts that the page has itself
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture of the page with what it shows."""
+    """A picture of the page, its description (`alt`) and the text below it."""
 
     picture: Picture
     alt: str
@@ -38,7 +38,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Pictures in rows of time and columns of settings, each with the parts of its name; None where a run has none."""
+    """Pictures with times as rows and settings as columns; None where a run has no picture.
+
+    A column is headed by the parts of a setting's label; a row is its label and its pictures.
+    """
 
     columns: list[list[str]]
     rows: list[tuple[str, list[Cell | None]]]
@@ -46,7 +49,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of one kind beside or, where they are wide, below each other."""
+    """Pictures of one kind, shown side by side; in fewer columns if they are wide."""
 
     heading: str
     cells: list[Cell]
@@ -54,7 +57,7 @@ class Gallery:
 
 
 class Album:
-    """The pictures of the settings, one run each, embedded as small as their number asks for."""
+    """The pictures of one run of each setting; the more there are, the smaller they are embedded."""
 
     def __init__(self, collection: Collection, settings: list[Setting]) -> None:
         chosen = ranking(settings, collection.metrics[0] if collection.metrics else None)[:MOST_SETTINGS]
@@ -70,16 +73,16 @@ class Album:
         self.side = largest_side(count)
 
     def cell(self, setting: Setting, artifact: Artifact, caption: str) -> Cell:
-        """One picture."""
+        """The picture in a file of a run's `samples/`."""
         moment = "" if artifact.batch is None else f", batch {artifact.batch:,}"
         return Cell(embed(artifact.path, self.side), f"{artifact.name}: {setting.label}{moment}", caption)
 
     def matrices(self) -> list[tuple[str, list[Matrix]]]:
-        """Series of pictures, by name, in blocks of a few settings; of a single run with time in columns."""
+        """For each series of pictures its heading and its matrices, each of a few settings."""
         return [(heading(name), self.matrix(name)) for name in self.series]
 
     def matrix(self, name: str) -> list[Matrix]:
-        """The pictures called `name`, rows = time, columns = settings."""
+        """The pictures called `name`, in blocks of MATRIX_COLUMNS settings; of a single run, columns are times."""
         columns = []
         for setting, run in zip(self.settings, self.runs, strict=True):
             series = {p.batch: p for p in run.pictures if p.name == name and p.batch is not None}
@@ -101,22 +104,19 @@ class Album:
                     (f"batch {t:,}", [self.cell(s, own[t], "") if t in own else None for s, own in block])
                     for t in times
                 ]
-            else:  # runs of different lengths: by the part of their own training
-                parts = [place / max(1, len(times) - 1) for place in range(len(times))]
-                rows = [
-                    (f"{part:.0%}", [self.at_part(setting, series, part) for setting, series in block])
-                    for part in parts
-                ]
+            else:  # runs of different lengths: by the fraction of each run's training
+                fractions = [place / max(1, len(times) - 1) for place in range(len(times))]
+                rows = [(f"{f:.0%}", [self.at_fraction(s, series, f) for s, series in block]) for f in fractions]
             matrices.append(Matrix([setting.parts for setting, _ in block], rows))
         return matrices
 
-    def at_part(self, setting: Setting, series: dict[int, Artifact], part: float) -> Cell:
-        """The picture of `series` nearest to a part, 0 to 1, of its last batch; the caption says which it is."""
-        batch = min(series, key=lambda batch: abs(batch - part * max(series)))
+    def at_fraction(self, setting: Setting, series: dict[int, Artifact], fraction: float) -> Cell:
+        """The picture of `series` nearest to a fraction, 0 to 1, of its last batch; the caption names its batch."""
+        batch = min(series, key=lambda batch: abs(batch - fraction * max(series)))
         return self.cell(setting, series[batch], f"batch {batch:,}")
 
     def galleries(self) -> list[Gallery]:
-        """The pictures that are made once."""
+        """The pictures that a run makes once, by name."""
         galleries = []
         for name in self.singles:
             cells = [
@@ -142,7 +142,7 @@ def heading(name: str) -> str:
 
 
 def spaced(batches: list[int], most: int) -> list[int]:
-    """At most so many of the sorted batches, those next to evenly spaced times; the first and the last among them."""
+    """At most `most` of the sorted batches: the first, the last and those nearest to evenly spaced times."""
     if len(batches) <= most:
         return batches
     first, last = batches[0], batches[-1]
@@ -152,7 +152,7 @@ def spaced(batches: list[int], most: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Text:
-    """What one setting generated under one name: the last text, and earlier ones with their captions."""
+    """The texts of one setting under one name: the last one, and earlier ones with their captions."""
 
     caption: str
     last: str
@@ -160,7 +160,7 @@ class Text:
 
 
 def texts(settings: list[Setting], single: bool) -> list[Text]:
-    """The texts that each setting generated, over the time of its training."""
+    """The texts that each setting generated during its training."""
     found = []
     for setting in settings:
         by_name: defaultdict[str, dict[int, Artifact]] = defaultdict(dict)
@@ -171,13 +171,13 @@ def texts(settings: list[Setting], single: bool) -> list[Text]:
             parts = [] if single else [setting.label]
             parts += [name] if len(by_name) > 1 else []
             parts += [f"batch {last:,}"] if series[last].batch is not None else []
-            told = [(f"batch {batch:,}", read_generated(series[batch].path)) for batch in earlier]
-            found.append(Text(", ".join(parts) or name, read_generated(series[last].path), told))
+            before = [(f"batch {batch:,}", read_generated(series[batch].path)) for batch in earlier]
+            found.append(Text(", ".join(parts) or name, read_generated(series[last].path), before))
     return found
 
 
 def read_generated(path: Path) -> str:
-    """A generated text, cut where it is too long for the page; the cut is named."""
+    """A generated text; one that is too long for the page is cut, and says so."""
     text = path.read_text(encoding="utf-8", errors="replace")
     left_out = len(text) - LONGEST_TEXT
     return text if left_out <= 0 else f"{text[:LONGEST_TEXT]}\n[and {left_out:,} more characters]"

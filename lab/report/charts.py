@@ -1,4 +1,4 @@
-"""Learning curves as plotly figures, and the colours of all charts."""
+"""Learning curves as plotly figures, and the colours of the charts."""
 
 import html
 import math
@@ -12,7 +12,7 @@ from lab.report.collect import Collection, finite, is_detail, is_result
 from lab.report.runs import Curve, Run
 from lab.report.table import Setting, is_number, ranking
 
-# Contrast of at least 3 : 1 to white and to the dark page, so that a chart needs one set of colours.
+# With a contrast of at least 3 : 1 to both the light and the dark page: one set of colours serves both.
 NAMED = ("#2374bb", "#d1571a", "#0f9268", "#b0559b", "#b98500", "#3b97cf", "#8a6a4a", "#d8506a")
 SCALE = ("#6a51c8", "#2f77c9", "#12918c", "#6f9420", "#c78512", "#d2482f")  # ordered, violet to red
 GREY = "#85888d"
@@ -23,7 +23,10 @@ MANY_RUNS = 12  # more of them are drawn fainter, so that their means stand out
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure as plotly's JSON, what it shows, its height in CSS pixels; `flat` where it is a constant or a speed."""
+    """A figure as plotly's JSON, with its title, a note below it, and its height in CSS pixels.
+
+    `flat` is set if it says little: its values never change, or it is a speed or a norm.
+    """
 
     title: str
     figure: str
@@ -33,10 +36,10 @@ class Chart:
 
 
 def colours(settings: list[Setting], collection: Collection) -> list[str]:
-    """A colour for each setting, by number.
+    """A colour for each setting, by its number.
 
-    One numeric option: an ordered scale. Else the eight best by the objective have colours of their own, the others
-    are grey: more than that nobody tells apart.
+    A single numeric option is coloured by an ordered scale. Otherwise the eight best settings by the first metric have
+    colours of their own and the others are grey: more than eight cannot be told apart.
     """
     if len(collection.options) == 1 and all(is_number(value) for s in settings for value in s.values.values()):
         return [on_scale(s.number / max(1, len(settings) - 1)) for s in settings]
@@ -56,13 +59,13 @@ def on_scale(position: float) -> str:
 
 
 def finished(figure: go.Figure, title: str, note: str, height: int = 300, flat: bool = False) -> Chart:
-    """A chart of `figure`; fonts and colours of axes follow the page's theme and are set there."""
+    """A chart of `figure`; the page sets fonts and the colours of axes by its theme."""
     figure.update_layout(template="none", showlegend=False, hovermode="closest", dragmode="zoom")
     return Chart(title, figure.to_json(), note, height, flat)
 
 
 def learning_curves(settings: list[Setting], shades: list[str]) -> dict[str, Chart]:
-    """A chart for each metric that was logged at two batches or more: seeds thin, their mean bold."""
+    """A chart of each metric that was logged at two batches or more, by its name."""
     charts = {}
     names = dict.fromkeys(name for s in settings for run in s.runs for name in run.curves)
     for name in sorted(names, key=lambda name: is_detail(name, names)):  # in their order, details last
@@ -72,11 +75,11 @@ def learning_curves(settings: list[Setting], shades: list[str]) -> dict[str, Cha
 
 
 def curves_of(name: str, settings: list[Setting], shades: list[str]) -> Chart:
-    """One metric of all runs."""
+    """A chart of one metric: a thin line for each run and, for several seeds of a setting, a bold one of their mean."""
     figure, averaged, drawn = go.Figure(), 1, []
     count = sum(name in run.curves for s in settings for run in s.runs)
     points = min(MOST_POINTS, max(FEWEST_POINTS, POINTS_OF_A_CHART // count))
-    # The best on top: the grey of many settings is drawn first.
+    # Grey lines first, so that coloured ones lie above them.
     for setting in sorted(settings, key=lambda s: shades[s.number] != GREY):
         runs = [run for run in setting.runs if name in run.curves]
         average = mean_curve([run.curves[name] for run in runs if run.state == "complete"])
@@ -121,12 +124,12 @@ def run_label(setting: Setting, run: Run) -> str:
 
 
 def line(curve: Curve) -> dict[str, list[int] | list[float | None]]:
-    """The points of a curve as plotly takes them; five digits are more than a screen shows."""
+    """The points of a curve as plotly takes them, with five digits: a screen shows no more."""
     return {"x": curve.steps, "y": [float(f"{v:.5g}") if math.isfinite(v) else None for v in curve.values]}
 
 
 def mean_curve(curves: list[Curve]) -> Curve | None:
-    """The mean of two or more curves at the batches that they share; None where these are fewer than two."""
+    """The mean of the curves at the batches that they share; None for one curve, or fewer than two such batches."""
     if len(curves) < 2:
         return None
     by_step: defaultdict[int, list[float]] = defaultdict(list)
@@ -138,7 +141,7 @@ def mean_curve(curves: list[Curve]) -> Curve | None:
 
 
 def thinned(curve: Curve, points: int) -> tuple[Curve, int]:
-    """A curve of at most `points` points, each the mean of as many logged values as the second result says."""
+    """The curve with at most `points` points, and how many logged values each of them is the mean of."""
     every = math.ceil(len(curve.steps) / points)
     if every == 1:
         return curve, 1
@@ -150,7 +153,7 @@ def thinned(curve: Curve, points: int) -> tuple[Curve, int]:
 
 
 def without_outliers(values: list[float]) -> tuple[float, float]:
-    """The range of `values` or, where a hundredth of them takes most of it, that of the others with a margin."""
+    """The range of `values`; if the outermost 2 % take most of it, that of the others with a margin."""
     if not values:
         return 0.0, 0.0
     full = min(values), max(values)

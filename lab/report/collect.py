@@ -1,4 +1,4 @@
-"""What a folder holds: one run, a folder of runs, or a study."""
+"""Reads a folder: one run, a folder of runs, or a study."""
 
 import csv
 import math
@@ -14,8 +14,8 @@ from lightning_models.metrics.catalogue import Direction, direction_of
 
 # Columns of results.csv that are neither an override nor a recorded metric.
 FIXED_COLUMNS = ("trial", "state", "run_dir", "seed", "parameters", "seconds", "alarms", "error")
-LABEL = "setting"  # stands in the place of the options where a study names its settings
-DEEPEST = 4  # folders below the given one in which runs are looked for: runs/<family>/<experiment>/<time>
+LABEL = "setting"  # the only option of a study that names its settings
+DEEPEST = 4  # levels of folders that are searched for runs: runs/<family>/<experiment>/<time>
 
 NO_RESULTS = ("second", "norm", "weight")  # samples_per_second, gradient_norm, kl_weight
 NOT_COMPARED = ("config", "run_dir", "seed_everything", "ckpt_path", "quiet", "data.root", "data.num_workers")
@@ -24,7 +24,7 @@ COMPARED = ("model", "data", "trainer")
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that trials are compared by; no direction where neither more nor less of it is better."""
+    """A metric that runs are compared by; its direction is None if neither more nor less is better."""
 
     name: str
     direction: Direction | None
@@ -32,7 +32,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Plot:
-    """A metric against an option."""
+    """A metric to be drawn against an option."""
 
     option: str
     metric: str
@@ -41,7 +41,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Collection:
-    """What the page is made of. `options` are those in which the runs differ, apart from the seed."""
+    """The content of a page. `options` are those in which the runs differ, apart from the seed."""
 
     kind: Literal["run", "runs", "study"]
     title: str
@@ -59,10 +59,10 @@ class Collection:
 
 
 def collect(folder: Path) -> Collection:
-    """Read `folder`: a study (it has study.yaml), a run (config.yaml and results), or runs somewhere below it.
+    """Read `folder`: a study (it has study.yaml), a run (config.yaml and results), or runs in folders below it.
 
     Raises:
-        UserError: where there is nothing to report, or a file cannot be understood; the message names it.
+        UserError: if there is nothing to report, or a file cannot be understood; the message names it.
     """
     if not folder.exists():
         raise UserFileError(f"{folder} does not exist: give the folder of a run, of several runs, or of a study")
@@ -76,7 +76,7 @@ def collect(folder: Path) -> Collection:
 
 
 def read_single_run(folder: Path) -> Collection:
-    """One run."""
+    """The run in `folder`."""
     notes: list[str] = []
     run = read_run(folder, folder.resolve().name, notes)
     data = run.settings.get("data")
@@ -85,13 +85,13 @@ def read_single_run(folder: Path) -> Collection:
 
 
 def read_runs(folder: Path) -> Collection:
-    """The runs below `folder`, compared by the options in which they differ."""
+    """The runs in folders below `folder`, compared by the options in which they differ."""
     folders = list(run_folders(folder, DEEPEST))
     if not folders:
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
         raise UserError(
-            f"{folder} holds no run: expected config.yaml with metrics.csv or summary.json in it or in a folder below, "
-            f"or a study.yaml; found {found}"
+            f"{folder} holds no run: expected a study.yaml, or a config.yaml with a metrics.csv or summary.json, in it "
+            f"or in a folder below; found {found}"
         )
     notes: list[str] = []
     runs = [read_run(path, path.relative_to(folder).as_posix(), notes) for path in folders]
@@ -103,7 +103,7 @@ def read_runs(folder: Path) -> Collection:
 
 
 def run_folders(folder: Path, depth: int) -> Iterator[Path]:
-    """The run folders below `folder`, in order of their names; not those of an evaluation, which belong to a run."""
+    """The run folders below `folder` in order of their names, without those of `validate`, `test` and `predict`."""
     for child in sorted(folder.iterdir()):
         if child.is_dir() and not is_hidden(child.name):
             if EVALUATION.match(child.name) and not (child / "metrics.csv").exists():
@@ -115,9 +115,9 @@ def run_folders(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def differing_options(runs: list[Run]) -> list[str]:
-    """The options with more than one value among the runs that have them; not the seed, nor where a run lies.
+    """The options with more than one value among the runs that have them, without the seed and the paths of a run.
 
-    An option that only some runs have, with one value, follows from another one that names a class.
+    An option that only some runs have, all with the same value, belongs to a class that another option chooses.
     """
     return [
         option
@@ -129,9 +129,9 @@ def differing_options(runs: list[Run]) -> list[str]:
 
 
 def without_twins(options: list[str], runs: list[Run], notes: list[str], plotted: Sequence[str] = ()) -> list[str]:
-    """The options but those that always have the value of another one, such as the layers of both networks of a GAN.
+    """The options without those that always equal another one, such as the layers of both networks of a GAN.
 
-    Those that are plotted stay; what is left out is noted.
+    Plotted options stay; those left out are named in `notes`.
     """
     kept: dict[tuple[Value, ...], str] = {}
     for option in sorted(options, key=lambda option: option not in plotted):
@@ -142,13 +142,13 @@ def without_twins(options: list[str], runs: list[Run], notes: list[str], plotted
 
 
 def spans_decades(runs: list[Run], option: str) -> bool:
-    """Whether an option's values are positive numbers over a factor of 50 or more."""
+    """Whether an option's values are positive numbers and the largest is at least 50 times the smallest."""
     values = [value for run in runs if isinstance(value := run.settings.get(option), (int, float))]
     return len(values) == len(runs) and min(values) > 0 and max(values) / min(values) >= 50
 
 
 def main_metrics(runs: list[Run]) -> list[Metric]:
-    """Measurements on test or validation data where there are any, else what training ended with."""
+    """The metrics on test data; if there are none, those on validation data; if there are none, those of training."""
     found = {name for run in runs for name in run.metrics if is_result(name)}
     names = sorted(name for name in found if not is_detail(name, found))
     for part in ("test/", "val/", ""):
@@ -159,17 +159,17 @@ def main_metrics(runs: list[Run]) -> list[Metric]:
 
 
 def is_result(metric: str) -> bool:
-    """Whether a metric says how well a model does, and not how its training goes along."""
+    """Whether a metric says how good a model is; speeds, norms and weights of a loss do not."""
     return not any(word in NO_RESULTS for word in metric.rpartition("/")[2].split("_"))
 
 
 def is_detail(metric: str, others: Iterable[str]) -> bool:
-    """Whether a metric is a part of another one: `val/accuracy_7` where there is `val/accuracy`."""
+    """Whether a metric details another one, as `val/accuracy_7` does if there is `val/accuracy`."""
     return any(metric.startswith(f"{other}_") for other in others)
 
 
 def read_study(folder: Path) -> Collection:
-    """A study: study.yaml, results.csv and the folders of its trials."""
+    """The study in `folder`: study.yaml, results.csv and the folders of its trials."""
     path = folder / "study.yaml"
     text = read_text(path) or ""
     study = parse_yaml(path, text)
@@ -209,14 +209,14 @@ def read_study(folder: Path) -> Collection:
 
 
 def label(run: Run, labels: list[str], seeds: int) -> Run:
-    """The trial with the name that the study has for its setting: trials are counted setting by setting."""
+    """The trial with the study's name for its setting; trials are numbered setting by setting."""
     place = (run.trial or 0) // seeds
     name = labels[place] if place < len(labels) else f"setting {place}"
     return replace(run, settings={**run.settings, LABEL: name})
 
 
 def optional_text(value: Any) -> str | None:
-    """`value` as text, None as None."""
+    """`value` as text; None stays None."""
     return None if value is None else str(value).strip()
 
 
@@ -229,22 +229,22 @@ def strings(path: Path, study: dict[str, Any], key: str) -> list[str]:
 
 
 def read_plots(path: Path, study: dict[str, Any], options: list[str], recorded: list[str]) -> list[Plot]:
-    """The plots that a study asks for."""
+    """The plots that a study defines."""
     plots = []
     for entry in study.get("plot") or []:
         if not isinstance(entry, dict) or not {"x", "y"} <= entry.keys():
-            raise UserError(
-                f"{path}: plot has {entry!r}, expected {{x: option, y: metric}}, with log_x: true if wanted"
-            )
+            raise UserError(f"{path}: plot has {entry!r}, expected {{x: option, y: metric}} and, optionally, log_x")
         for key, known in (("x", options), ("y", recorded)):
             if entry[key] not in known:
-                raise UserError(f"{path}: plot has {key}: {entry[key]}, which results.csv has not: {', '.join(known)}")
+                raise UserError(
+                    f"{path}: plot has {key}: {entry[key]}, which is not in results.csv; there are {', '.join(known)}"
+                )
         plots.append(Plot(entry["x"], entry["y"], bool(entry.get("log_x"))))
     return plots
 
 
 def read_results(folder: Path, recorded: list[str], notes: list[str]) -> tuple[list[Run], list[str]]:
-    """The trials of results.csv with what their folders hold, and the names of the overrides."""
+    """The trials in results.csv with the content of their folders, and the names of the varied options."""
     path = folder / "results.csv"
     if not path.is_file():
         raise UserFileError(f"{path} does not exist: the study in {folder} has not been run yet")
@@ -253,7 +253,7 @@ def read_results(folder: Path, recorded: list[str], notes: list[str]) -> tuple[l
     header = lines[0] if lines else []
     missing = [name for name in ("trial", "state", "run_dir") if name not in header]
     if missing:
-        raise UserError(f"{path} has no column {' nor '.join(missing)}: it is not a study's table")
+        raise UserError(f"{path} has no column {' or '.join(missing)}: it is not the table of a study")
     options = [name for name in header if name not in FIXED_COLUMNS and name not in recorded]
     runs = []
     for number, cells in enumerate(lines[1:], start=2):
@@ -265,17 +265,17 @@ def read_results(folder: Path, recorded: list[str], notes: list[str]) -> tuple[l
                 raise UserError(f"state is '{row['state']}', expected one of {', '.join(STATES)}")
             runs.append(read_trial(folder, row, options, recorded, notes))
         except ValueError as error:
-            if number == len(lines) and len(cells) != len(header):  # its writer is at it, or was killed
+            if number == len(lines) and len(cells) != len(header):  # it is being written, or its writer was killed
                 notes.append("The last line of results.csv is incomplete and was left out.")
                 continue
-            if str(folder) in str(error):  # a file of the trial, which the message names
+            if str(folder) in str(error):  # about a file of the trial, which the message names
                 raise
             raise UserError(f"{path}, line {number}: {error}") from None
     return runs, options
 
 
 def read_trial(folder: Path, row: dict[str, str], options: list[str], recorded: list[str], notes: list[str]) -> Run:
-    """A line of results.csv, and the run folder that it names."""
+    """The trial in a row of results.csv, with the content of its run folder."""
     run_dir = folder / row["run_dir"] if row["run_dir"] else None
     if run_dir is not None and run_dir.is_dir():
         run = read_run(run_dir, run_dir.name, notes)
@@ -283,7 +283,7 @@ def read_trial(folder: Path, row: dict[str, str], options: list[str], recorded: 
         run = Run(run_dir.name if run_dir else f"trial {row['trial']}", None, "waiting")
         if run_dir is not None and row["state"] == "complete":
             notes.append(
-                f"The folder {row['run_dir']} of a complete trial is gone: its curves and pictures are missing."
+                f"The folder {row['run_dir']} of a complete trial does not exist: its curves and pictures are missing."
             )
     metrics = {name: float(row[name]) for name in recorded if row.get(name)}
     state = next(state for state in STATES if state == row["state"])
@@ -301,5 +301,5 @@ def read_trial(folder: Path, row: dict[str, str], options: list[str], recorded: 
 
 
 def finite(value: float | None) -> bool:
-    """Whether `value` is a number that can be compared."""
+    """Whether `value` is a finite number."""
     return value is not None and math.isfinite(value)

@@ -14,7 +14,7 @@ from lab.report.table import Setting, is_number, order, short_names, show, sprea
 
 
 def against_options(collection: Collection, settings: list[Setting], shades: list[str]) -> list[Chart]:
-    """The plots that a study asks for, and a heat map for each pair of numeric options that forms a grid."""
+    """The plots of the collection and, if exactly two numeric options vary, a heat map of each plotted metric."""
     metrics = {metric.name: metric for metric in collection.metrics}
     charts, mapped = [], set()
     for plot in collection.plots:
@@ -31,7 +31,10 @@ def against_options(collection: Collection, settings: list[Setting], shades: lis
 
 
 def against_option(plot: Plot, collection: Collection, settings: list[Setting], shades: list[str]) -> Chart | None:
-    """A metric against an option: a point a run, a line through the means; a line for each value of a second option."""
+    """A metric against an option: a point for each run, a line through the means.
+
+    If exactly one other option varies, there is a line for each of its values (at most eight).
+    """
     points = [
         (setting, run, run.settings.get(plot.option), run.metrics[plot.metric])
         for setting in settings
@@ -101,7 +104,7 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting], 
 
 
 def option_axis(figure: go.Figure, values: list[Value], wants_log: bool) -> list[str]:
-    """Lay out the horizontal axis for the values of an option, in their order; what has to be said below the chart."""
+    """Set the horizontal axis for an option's sorted values, and return notes to be shown below the chart."""
     if not all(is_number(value) for value in values):
         shown = [html.escape(show(value)) for value in values]
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=shown)
@@ -113,12 +116,12 @@ def option_axis(figure: go.Figure, values: list[Value], wants_log: bool) -> list
     if fits_as_ticks(numbers, log):
         figure.update_xaxes(tickvals=values, ticktext=[show(value) for value in values])
     if wants_log and not log:
-        return ["A linear axis, because a value of 0 or less has no place on a logarithmic one."]
+        return ["The axis is linear, because a logarithmic one cannot show values of 0 or less."]
     return []
 
 
 def fits_as_ticks(values: list[float], log: bool) -> bool:
-    """Whether the values can stand under the axis without touching each other, on a narrow screen."""
+    """Whether labels of all values fit below the axis, on a narrow screen."""
     if len(values) > 8:
         return False
     places = [math.log(value) if log else value for value in values]
@@ -126,7 +129,7 @@ def fits_as_ticks(values: list[float], log: bool) -> bool:
 
 
 def heat_map(metric: Metric, across: str, down: str, settings: list[Setting]) -> Chart | None:
-    """The means of a metric over two numeric options with three values or more each; None where they have not."""
+    """The means of a metric over two numeric options with at least three values each; None for any others."""
     found = {
         (s.values[across], s.values[down]): spread(
             [r.metrics[metric.name] for r in s.complete() if metric.name in r.metrics]

@@ -1,4 +1,4 @@
-"""The page: what `collect` found, arranged in sections and rendered."""
+"""The page: the content of a folder, arranged in sections and rendered as HTML."""
 
 import re
 from collections import Counter
@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from lab.errors import UserError
+from lab.files import atomic_write
 from lab.report import charts, option_charts
 from lab.report.album import Album, texts
 from lab.report.charts import Chart
@@ -34,19 +35,18 @@ MAIN_CURVES = 4  # charts that are open at first
 
 
 def write_page(folder: Path) -> Path:
-    """Make `folder`/report.html; the old one is replaced when the new one is complete.
+    """Write `folder`/report.html and return its path.
 
     Raises:
-        UserError: see `collect`.
+        UserError: if the folder cannot be written to, or for the reasons of `collect`.
     """
     text = render(collect(folder))
     path = folder / PAGE
-    part = path.with_suffix(".part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        with atomic_write(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): copy the folder to a place that can") from error
+        raise UserError(f"{path} cannot be written ({error.strerror}): copy the folder elsewhere first") from error
     return path
 
 
@@ -102,22 +102,22 @@ def render(collection: Collection) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A name that may go on in a new line behind a slash, a dot, or an underscore after two letters or more."""
+    """The name with places for a line break: after a slash, a dot, or an underscore that follows two letters."""
     return Markup(re.sub(r"([/.]|(?<=\w\w)_)", r"\1<wbr>", str(escape(name))))
 
 
 def curves(collection: Collection, found: dict[str, Chart]) -> tuple[list[Chart], list[Chart]]:
-    """The charts that are open at first, what is compared and the losses, and the others."""
+    """The charts that are shown at first (of compared metrics, then losses), and those behind a click."""
     compared = [metric.name for metric in collection.metrics if metric.direction is not None]
     losses = [name for name in found if name.endswith("loss")]
-    telling = [name for name, chart in found.items() if not chart.flat]
-    first = list(dict.fromkeys(name for name in [*compared, *losses, *telling, *found] if name in found))
-    count = max(min(MAIN_CURVES, len(telling)), sum(name in found for name in compared[:MAIN_CURVES]) + len(losses[:2]))
+    moving = [name for name, chart in found.items() if not chart.flat]
+    first = list(dict.fromkeys(name for name in [*compared, *losses, *moving, *found] if name in found))
+    count = max(min(MAIN_CURVES, len(moving)), sum(name in found for name in compared[:MAIN_CURVES]) + len(losses[:2]))
     return [found[name] for name in first[:count]], [found[name] for name in first[count:]]
 
 
 def facts(collection: Collection) -> list[tuple[str, list[str]]]:
-    """How the runs were made: each fact with the values that it took."""
+    """How the runs were made: names of facts, each with its distinct values."""
     runs = collection.runs
     seconds = [run.seconds for run in runs if run.seconds is not None]
     duration = []
@@ -129,7 +129,7 @@ def facts(collection: Collection) -> list[tuple[str, list[str]]]:
     command = [collection.command] if collection.command else [run.command for run in runs if run.command]
     found: list[tuple[str, list[str]]] = [
         ("Command", command if len(command) == 1 else []),
-        ("Size", ["quick: a smaller study than the one that is asked for"] if collection.quick else []),
+        ("Size", ["quick: a smaller version of the study"] if collection.quick else []),
         ("Model", unique(run.model for run in runs)),
         ("Seeds" if len(runs) > 1 else "Seed", [", ".join(unique(run.seed for run in runs))]),
         ("Epochs", [spelled(run.epochs for run in runs)]),
@@ -143,12 +143,12 @@ def facts(collection: Collection) -> list[tuple[str, list[str]]]:
 
 
 def unique(values: Iterable[Any]) -> list[str]:
-    """The distinct values as text, in order of appearance; without None and empty ones."""
+    """The distinct values as text, in order of appearance, without None and empty texts."""
     return list(dict.fromkeys(str(value) for value in values if value not in (None, "")))
 
 
 def spelled(values: Iterable[int | None]) -> str:
-    """`20`, or `10 to 20` where the runs differ."""
+    """`20`, or `10 to 20` if the runs differ."""
     known = [value for value in values if value is not None]
     if not known:
         return ""
@@ -157,7 +157,7 @@ def spelled(values: Iterable[int | None]) -> str:
 
 
 def hardware(run: Run) -> str:
-    """What a run was computed on."""
+    """The GPU or CPU of a run."""
     known = run.hardware
     if not known:
         return ""

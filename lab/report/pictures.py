@@ -1,4 +1,4 @@
-"""Pictures as data URIs, small enough that sixty trials fit into one page."""
+"""Pictures as data URIs, small enough for a page of sixty trials."""
 
 import base64
 import io
@@ -10,14 +10,14 @@ from PIL import Image, UnidentifiedImageError
 
 from lab.errors import UserError
 
-LARGEST_BLOCK = 10  # of equal pixels, as pictures.to_picture enlarges small images
-SHARP_BYTES = 60_000  # a picture kept pixel by pixel; what is larger is compressed
+LARGEST_BLOCK = 10  # pixels to which one pixel of a small image was enlarged, see drawing.pictures.to_picture
+SHARP_BYTES = 60_000  # up to which a picture is embedded losslessly
 QUALITY = 82  # of WebP
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An embedded picture: `width` and `height` in pixels of the data; `sharp` where each of them is to be seen."""
+    """An embedded picture with its size in pixels; `sharp` if it was enlarged, and is to be shown as blocks."""
 
     uri: str
     width: int
@@ -26,23 +26,23 @@ class Picture:
 
 
 def largest_side(pictures: int) -> int:
-    """The longer side, in pixels, to which a page of so many pictures makes them smaller."""
+    """The longest side, in pixels, of each picture in a page of so many."""
     return next(side for limit, side in ((24, 720), (80, 480), (200, 320), (10**9, 220)) if pictures <= limit)
 
 
 def embed(path: Path, side: int) -> Picture:
     """The picture in `path`, at most `side` pixels wide and high.
 
-    Enlarged pixels are made single again (the page shows them as blocks) and kept exactly; photographs become WebP.
+    A small image that was enlarged is stored at its own size, losslessly; large pictures become WebP.
 
     Raises:
-        UserError: if the file is no picture.
+        UserError: if the file is not a picture.
     """
     try:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:  # Pillow's three ways to say it
-        raise UserError(f"{path} is not a picture ({error}): remove it, and report again") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:  # whichever Pillow raises
+        raise UserError(f"{path} is not a picture ({error}): remove it, then run report again") from None
     block = block_size(np.asarray(image))
     if block > 1:
         image = image.resize((image.width // block, image.height // block), Image.Resampling.NEAREST)
@@ -74,7 +74,7 @@ def is_grey(image: Image.Image) -> bool:
 
 
 def encoded(image: Image.Image, kind: str, **options: bool | int) -> bytes:
-    """The bytes of a file of this kind."""
+    """The content of an image file of this format."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()

@@ -16,9 +16,9 @@ State = Literal["complete", "failed", "pruned", "running", "waiting"]
 STATES: tuple[State, ...] = get_args(State)
 Value = int | float | str | bool | None
 
-COUNTERS = ("epoch", "step")  # columns of metrics.csv that are no metrics
-EVALUATION = re.compile(r"^(?P<command>validate|test|predict)(-(?P<number>\d+))?$")  # a run's folders of these commands
-PARTS_OF_TRAINING = re.compile(r"^(?P<name>.+?)-(?P<batch>\d+)$")  # grid-0000126
+COUNTERS = ("epoch", "step")  # columns of metrics.csv that are not metrics
+EVALUATION = re.compile(r"^(?P<command>validate|test|predict)(-(?P<number>\d+))?$")  # folders in a run's folder
+NAME_AND_BATCH = re.compile(r"^(?P<name>.+?)-(?P<batch>\d+)$")  # grid-0000126
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file of `samples/`: a picture or a text; `batch` is None for what is made once."""
+    """A picture or text in `samples/`; `batch` is None if a run writes one such file only."""
 
     path: Path
     name: str
@@ -40,7 +40,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Alarm:
-    """Something that a run was warned of."""
+    """An alarm that was raised during a run."""
 
     name: str
     message: str
@@ -51,9 +51,9 @@ class Alarm:
 class Run:
     """One training: its settings, its numbers and its files.
 
-    `trial` counts within a study; `settings` are the options by their command line names; `metrics` the last values;
-    `parameters` the number of parameters of each network; `seconds` the wall-clock time; None is what the folder does
-    not say.
+    `trial` is its number within a study; `settings` are its options by their command line names, `metrics` the last
+    values, `parameters` the number of parameters of each network, and `seconds` the wall-clock time. What the folder
+    does not say is None.
     """
 
     name: str
@@ -87,14 +87,14 @@ class Run:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether `folder` is a run's: it has its config, and metrics or a summary."""
+    """Whether `folder` is a run's: it has a config, and results, alarms or an error."""
     return (folder / "config.yaml").is_file() and any(
         (folder / name).is_file() for name in ("metrics.csv", "summary.json", "error.txt", "alarms.json")
     )
 
 
 def read_run(folder: Path, name: str, notes: list[str]) -> Run:
-    """The run in `folder`. What is missing is left out; a last row of metrics.csv that is cut off is named in `notes`.
+    """The run in `folder`, which need not be finished; what was left out is appended to `notes`.
 
     Raises:
         UserError: if a file cannot be understood; the message names it.
@@ -134,9 +134,10 @@ def read_run(folder: Path, name: str, notes: list[str]) -> Run:
 
 
 def measured_later(folder: Path, summary: Path, notes: list[str]) -> list[Path]:
-    """The summaries of the last `cli.py validate` and the last `test` of the run.
+    """The summaries of the last `cli.py validate` and the last `cli.py test` of the run.
 
-    One that is older than the run's own was made before the run went on: it is left out and named in `notes`.
+    One that is older than the run's own summary was measured before the run was resumed: it is left out, and named in
+    `notes`.
     """
     last: dict[str, tuple[int, Path]] = {}
     for child in sorted(folder.iterdir()):
@@ -146,14 +147,14 @@ def measured_later(folder: Path, summary: Path, notes: list[str]) -> list[Path]:
     paths = []
     for _, path in last.values():
         if summary.is_file() and path.stat().st_mtime < summary.stat().st_mtime:
-            notes.append(f"{folder.name}/{path.parent.name} was measured before the run went on and is left out.")
+            notes.append(f"{folder.name}/{path.parent.name} was measured before the run was resumed and is left out.")
         else:
             paths.append(path)
     return paths
 
 
 def read_text(path: Path) -> str | None:
-    """The text of a file; None where there is none."""
+    """The text of a file; None if it does not exist."""
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
 
@@ -162,25 +163,25 @@ def parse_yaml(path: Path, text: str) -> dict[str, Any]:
     try:
         content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds {type(content).__name__}, expected options with their values")
+        raise UserError(f"{path} holds a {type(content).__name__}, expected options with their values")
     return content
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; None where there is none."""
+    """The content of a JSON file; None if it does not exist."""
     text = read_text(path)
     if text is None:
         return None
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not JSON ({error}): repair or remove it, and report again") from None
+        raise UserError(f"{path} is not valid JSON ({error}): repair or remove it, then run report again") from None
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one where there is no file."""
+    """The object in a JSON file; an empty one if the file does not exist."""
     content = read_json(path)
     if content is not None and not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, expected an object with names and values")
@@ -188,7 +189,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def numbers(summary: dict[str, Any], key: str, path: Path) -> dict[str, float]:
-    """`summary[key]` as names with numbers."""
+    """`summary[key]`, an object of names and numbers."""
     content = summary.get(key) or {}
     if not isinstance(content, dict):
         raise UserError(f"{path}: {key} is a {type(content).__name__}, expected an object with names and numbers")
@@ -199,18 +200,18 @@ def numbers(summary: dict[str, Any], key: str, path: Path) -> dict[str, float]:
 
 
 def one(summary: dict[str, Any], key: str, kind: type | tuple[type, ...], path: Path) -> Any:
-    """`summary[key]`, which is of this kind; None where it is not said."""
+    """`summary[key]`, which must be of that kind; None if it is not there."""
     value = summary.get(key)
     if value is not None and not isinstance(value, kind):
-        raise UserError(f"{path}: {key} is {value!r}, which no run writes there: repair or remove it")
+        raise UserError(f"{path}: {key} is {value!r}, which no run writes: repair or remove the file")
     return value
 
 
 def read_curves(path: Path, notes: list[str]) -> dict[str, Curve]:
-    """The curves in a metrics.csv: metric names to their values over the batches.
+    """The curve of each metric in a metrics.csv, by name.
 
-    A row may leave cells empty. A last row without its end is being written, or its writer was killed: it is left out
-    and named in `notes`.
+    A row may leave cells empty. An incomplete last row, as a killed or running process leaves it, is left out and named
+    in `notes`.
     """
     if not path.is_file():
         return {}
@@ -220,7 +221,7 @@ def read_curves(path: Path, notes: list[str]) -> dict[str, Curve]:
         return {}
     header, rows = lines[0], lines[1:]
     if "step" not in header:
-        raise UserError(f"{path} has no column 'step' in its first line: it is no metrics.csv of a run")
+        raise UserError(f"{path} has no column 'step' in its first line: it is not the metrics.csv of a run")
     step_column = header.index("step")
     steps: dict[str, list[int]] = {name: [] for name in header if name not in COUNTERS}
     values: dict[str, list[float]] = {name: [] for name in steps}
@@ -250,16 +251,18 @@ def read_alarms(path: Path) -> list[Alarm]:
 
 
 def artifacts(folder: Path, suffix: str) -> list[Artifact]:
-    """The files of `samples/` with this suffix, by name and then by batch."""
+    """The files of `folder` with this suffix, sorted by name and then by batch."""
     found = []
     for path in sorted(folder.glob(f"*{suffix}")) if folder.is_dir() else []:
-        part = PARTS_OF_TRAINING.match(path.stem)
-        found.append(Artifact(path, part["name"], int(part["batch"])) if part else Artifact(path, path.stem, None))
+        series = NAME_AND_BATCH.match(path.stem)
+        found.append(
+            Artifact(path, series["name"], int(series["batch"])) if series else Artifact(path, path.stem, None)
+        )
     return found
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Value]:
-    """The options of a config by their command line names: `model.latent_dim`, and `model` for its class."""
+    """The options of a config by their command line names: `model.latent_dim`, and `model` for the class."""
     options: dict[str, Value] = {}
     for key, value in config.items():
         if key == "class_path":
@@ -274,7 +277,7 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Value]:
 
 
 def as_value(text: str) -> Value:
-    """A cell of results.csv as the number it is, else as text."""
+    """A cell of results.csv as a number where it is one, else as text."""
     try:
         number = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Runs grouped by their settings; means, spreads, and which are best."""
+"""Groups runs by setting; means, standard deviations, the best settings, and numbers as text."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MINUS = "\N{MINUS SIGN}"
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation (n - 1) over seeds; no deviation for a single value."""
+    """Mean and sample standard deviation (n - 1) over seeds; the deviation of a single value is None."""
 
     mean: float
     deviation: float | None
@@ -21,7 +21,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Setting:
-    """The runs that differ in nothing but the seed. `number` counts the settings from 0."""
+    """The runs that differ only in the seed.
+
+    `number` counts the settings from 0, `values` has the value of each option, and `parts` the words of its label.
+    """
 
     number: int
     values: dict[str, Value]
@@ -30,28 +33,28 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """The values by their short names: `latent_dim 10, width 32`."""
+        """The options' short names with their values: `latent_dim 10, width 32`."""
         return ", ".join(self.parts)
 
     def complete(self) -> list[Run]:
-        """The runs that came to their end: only they are averaged."""
+        """The completed runs; only these are averaged."""
         return [run for run in self.runs if run.state == "complete"]
 
     def shown(self) -> Run:
-        """The run whose pictures are shown: the first complete one, else the first with any."""
+        """The run whose pictures and texts are shown: the first complete one that has any, else the first with any."""
         with_files = [run for run in self.runs if run.pictures or run.texts]
         return next(iter([run for run in with_files if run.state == "complete"] + with_files + self.runs))
 
     def spread(self, metric: str) -> Spread | None:
-        """Of a metric over the complete runs."""
+        """Mean and deviation of a metric over the completed runs; None if none has it."""
         return spread([run.metrics[metric] for run in self.complete() if metric in run.metrics])
 
     def seconds(self) -> Spread | None:
-        """Wall-clock time over the complete runs."""
+        """Mean and deviation of the wall-clock time of the completed runs."""
         return spread([run.seconds for run in self.complete() if run.seconds is not None])
 
     def parameters(self) -> int | None:
-        """The number of parameters; the seed does not change it."""
+        """The number of parameters, which does not depend on the seed."""
         return next((run.total_parameters for run in self.runs if run.total_parameters is not None), None)
 
     def count(self, state: State) -> int:
@@ -60,7 +63,7 @@ class Setting:
 
 
 def spread(values: list[float]) -> Spread | None:
-    """Mean and sample standard deviation; None of nothing; nan where a value is not finite."""
+    """Mean and sample standard deviation; None for no values; the mean is nan if a value is not finite."""
     if not values:
         return None
     if not all(map(math.isfinite, values)):
@@ -69,7 +72,7 @@ def spread(values: list[float]) -> Spread | None:
 
 
 def group(collection: Collection) -> list[Setting]:
-    """The runs by their settings, in ascending order of the options' values; texts in order of appearance."""
+    """The settings, sorted by the values of the options: numbers ascending, others in order of appearance."""
     names = short_names(collection.options)
     groups: dict[tuple[Value, ...], list[Run]] = {}
     for run in collection.runs:
@@ -82,19 +85,19 @@ def group(collection: Collection) -> list[Setting]:
         parts = [
             show(value) if option == LABEL else f"{names[option]} {show(value)}"
             for option, value in by_option.items()
-            if value != ""  # the setting leaves this one alone
+            if value != ""  # the setting does not set this option
         ] or [collection.title]
         settings.append(Setting(number, by_option, parts, runs))
     return settings
 
 
 def is_number(value: Value) -> bool:
-    """Whether an option's value is a number: true and false are names."""
+    """Whether an option's value is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def order(values: list[Value]) -> dict[Value, int]:
-    """The place of each value: ascending where all are numbers, else in order of appearance."""
+    """The position of each distinct value: ascending if all are numbers, else in order of appearance."""
     unique = list(dict.fromkeys(values))
     if all(is_number(value) for value in unique):
         unique.sort(key=lambda value: value)  # type: ignore[arg-type, return-value]
@@ -102,7 +105,7 @@ def order(values: list[Value]) -> dict[Value, int]:
 
 
 def best(settings: list[Setting], metric: Metric) -> set[int]:
-    """The numbers of the settings with the best mean; all of them in a tie; none where there is nothing to compare."""
+    """The numbers of the settings with the best mean, all of them in a tie; none for fewer than two or no direction."""
     means = {
         s.number: spread.mean for s in settings if (spread := s.spread(metric.name)) and math.isfinite(spread.mean)
     }
@@ -113,7 +116,7 @@ def best(settings: list[Setting], metric: Metric) -> set[int]:
 
 
 def ranking(settings: list[Setting], metric: Metric | None) -> list[Setting]:
-    """The settings from best to worst by a metric; those without a value last, else in their own order."""
+    """The settings from best to worst by a metric (without direction: ascending), those without a value last."""
 
     def key(setting: Setting) -> float:
         found = setting.spread(metric.name) if metric else None
@@ -125,7 +128,7 @@ def ranking(settings: list[Setting], metric: Metric | None) -> list[Setting]:
 
 
 def short_names(options: list[str]) -> dict[str, str]:
-    """The last word of each option, with as many words before it as tell it from the others."""
+    """Each option's shortest suffix of whole words that no other option ends in."""
     names = {}
     for option in options:
         words = option.split(".")
@@ -138,7 +141,7 @@ def short_names(options: list[str]) -> dict[str, str]:
 
 
 def show(value: Value) -> str:
-    """An option's value as it is read: 0.0002, 1e-05, dcgan."""
+    """An option's value as text: 0.0002, 1e-05, dcgan, yes, none."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -147,7 +150,7 @@ def show(value: Value) -> str:
 
 
 def show_number(value: float, digits: int = 4) -> str:
-    """A number with `digits` significant digits and a real minus sign."""
+    """A number with `digits` significant digits and a typographic minus sign."""
     if not math.isfinite(value):
         return {math.inf: "∞", -math.inf: MINUS + "∞"}.get(value, "nan")
     size = abs(value)
@@ -160,7 +163,7 @@ def show_number(value: float, digits: int = 4) -> str:
 
 
 def decimals(spreads: list[Spread]) -> int:
-    """The decimals of a column: two significant digits of the usual deviation, else four of the usual value."""
+    """The decimals of a column: two significant digits of the median deviation, else four of the median value."""
     deviations = [abs(found.deviation) for found in spreads if found.deviation]
     sizes = deviations or [abs(found.mean) for found in spreads if math.isfinite(found.mean) and found.mean]
     if not sizes:
@@ -169,7 +172,7 @@ def decimals(spreads: list[Spread]) -> int:
 
 
 def show_spread(found: Spread, places: int) -> str:
-    """`12.34 ± 0.56`, with so many decimals; a mean that would fill the column is shown as 1.2e+09."""
+    """`12.34 ± 0.56` with `places` decimals; a mean of 1e7 or more is shown as 1.2e+09, without deviation."""
     if not math.isfinite(found.mean) or abs(found.mean) >= 1e7:
         return show_number(found.mean, 2)
     spread = "" if found.deviation is None else f" ± {found.deviation:,.{places}f}"

@@ -1,4 +1,4 @@
-"""What can be wrong with a study's file: one message each, with the file, what was found and what to write."""
+"""Checks of a study's file. Each mistake has one message: the file, what was found and what is expected."""
 
 import difflib
 import itertools
@@ -14,14 +14,14 @@ PLOT_KEYS = ("x", "y", "log_x")
 OWN_OPTIONS = {
     "seed_everything": "give `seeds`",
     "run_dir": "give --study_dir",
-    "ckpt_path": "trials begin from nothing",
+    "ckpt_path": "every trial starts anew",
     "config": "give `base`",
     "quiet": "trials are quiet",
 }
 
 
 def check_choices(path: Path, kind: str, known: dict[str, Any]) -> None:
-    """Raise a UserError for a value that is none of its key's, or a key of a search where there is none."""
+    """Raise a UserError for a value that its key does not allow, or a key of a search in another kind of study."""
     for key, choices in (
         ("direction", ("minimize", "maximize")), ("sampler", ("random", "tpe")), ("pruner", ("none", "median", "asha")),
     ):  # fmt: skip
@@ -29,76 +29,78 @@ def check_choices(path: Path, kind: str, known: dict[str, Any]) -> None:
             raise UserError(f"{path}: {key} is {known[key]!r}: choose one of {', '.join(choices)}")
     for key in SEARCH_KEYS:
         if key in known and kind != "search":
-            raise UserError(f"{path}: {key} is of a search, but there is a {kind}, all of which is run: leave it out")
+            raise UserError(f"{path}: {key} belongs to a search, and this study is a {kind}: leave it out")
     if not isinstance(known.get("trials", 1), int) or known.get("trials", 1) < 1:
         raise UserError(f"{path}: trials is {known['trials']!r}: give a whole number from 1 up")
 
 
 def check_labels(path: Path, kind: str, space: Any, labels: Any) -> None:
-    """Raise a UserError for names that are not one for each setting of a list."""
+    """Raise a UserError unless there is one label for each setting of a list, all of them different."""
     if labels and not (kind == "list" and isinstance(labels, list) and len(labels) == len(set(map(str, labels)))):
-        raise UserError(f"{path}: labels is {labels!r}: give a list of different names, for the settings of a list")
+        raise UserError(f"{path}: labels is {labels!r}: expected different names for the settings of a list")
     if labels and len(labels) != len(space):
         raise UserError(f"{path}: there are {len(labels)} labels for {len(space)} settings: give one for each")
 
 
 def check_own_options(path: Path, settings: Iterable[dict[str, Any]]) -> None:
-    """Raise a UserError for an option that the study gives to its trials itself."""
+    """Raise a UserError for an option that the study itself sets for its trials."""
     for option in itertools.chain.from_iterable(settings):
         if option in OWN_OPTIONS:
-            raise UserError(f"{path}: {option} is the study's own to give to its trials: {OWN_OPTIONS[option]}")
+            raise UserError(f"{path}: the study itself sets {option} for its trials: {OWN_OPTIONS[option]}")
 
 
 def check_plot(path: Path, plot: Sequence[Any], options: Sequence[str], record: Sequence[str]) -> None:
-    """Raise a UserError for a plot of what is not varied or not recorded."""
+    """Raise a UserError for a plot of an option that is not varied, or of a metric that is not recorded."""
     for drawn in plot:
         if not isinstance(drawn, dict):
-            raise UserError(f"{path}: plot has {drawn!r}: write `- {{x: model.latent_dim, y: val/fid}}` a line")
+            raise UserError(
+                f"{path}: plot has {drawn!r}: expected lines such as `- {{x: model.latent_dim, y: val/fid}}`"
+            )
         unknown(path, drawn, PLOT_KEYS, "key of plot")
         if drawn.get("x") not in options:
-            raise UserError(f"{path}: plot has x: {drawn.get('x')}, but what is varied is {', '.join(options)}")
+            raise UserError(f"{path}: plot has x: {drawn.get('x')}: the varied options are {', '.join(options)}")
         if drawn.get("y") not in record:
-            raise UserError(f"{path}: plot has y: {drawn.get('y')}, but what is recorded is {', '.join(record)}")
+            raise UserError(f"{path}: plot has y: {drawn.get('y')}: the recorded metrics are {', '.join(record)}")
 
 
 def check_space(path: Path, kind: str, space: Any) -> None:
-    """Raise a UserError for a space with nothing in it, or of the wrong form."""
+    """Raise a UserError for an empty grid, list or search, or one of another form."""
     if kind == "list":
         if not isinstance(space, list) or not space or not all(isinstance(setting, dict) for setting in space):
-            raise UserError(f"{path}: list is empty or no list of settings: write `- {{model.latent_dim: 10}}` a line")
+            raise UserError(f"{path}: list is {space!r}: expected lines such as `- {{model.latent_dim: 10}}`")
         return
     if not isinstance(space, dict) or not space:
         raise UserError(f"{path}: {kind} is empty: give options, such as model.latent_dim: [10, 20]")
     for option, values in space.items():
         if kind == "grid" and not (isinstance(values, list) and values):
-            raise UserError(f"{path}: the grid of {option} is {values!r}: give a list with at least one value")
+            raise UserError(f"{path}: the grid of {option} is {values!r}: expected a list with at least one value")
         if kind == "search" and not (
             isinstance(values, dict) and ("choices" in values or {"low", "high"} <= set(values))
         ):
             raise UserError(
-                f"{path}: {option} is {values!r}: give {{low: 1e-4, high: 1e-2, log: true}} or {{choices: [...]}}"
+                f"{path}: {option} is {values!r}: expected {{low: 1e-4, high: 1e-2, log: true}} or {{choices: [...]}}"
             )
         if kind == "search":
             unknown(path, values, RANGE_KEYS, f"key of {option}")
             if "choices" not in values:
                 check_range(path, option, values)
             elif set(values) > {"choices"} or not (isinstance(values["choices"], list) and values["choices"]):
-                raise UserError(f"{path}: {option} is {values!r}: give {{choices: [16, 64]}}, or low and high")
+                raise UserError(f"{path}: {option} is {values!r}: expected {{choices: [16, 64]}}, or low and high")
 
 
 def check_range(path: Path, option: str, values: dict[str, Any]) -> None:
-    """Raise a UserError for a range with nothing in it."""
+    """Raise a UserError unless low is below high and, on a logarithmic scale, above 0."""
     try:
         low, high = float(values["low"]), float(values["high"])  # YAML reads 1e-4 as text
     except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: the range of {option} is {values!r}: low and high are numbers") from error
+        raise UserError(f"{path}: the range of {option} is {values!r}: low and high must be numbers") from error
     if not low < high or (values.get("log") and low <= 0):
         positive = " with log: true, above 0," if values.get("log") else ""
-        raise UserError(f"{path}: the range of {option} goes from {low:g} to {high:g}: give low{positive} below high")
+        raise UserError(f"{path}: the range of {option} is from {low:g} to {high:g}: give low{positive} below high")
 
 
 def unknown(path: Path, given: dict[str, Any], known: tuple[str, ...], what: str) -> None:
-    """Raise a UserError for a key that is not known."""
+    """Raise a UserError for a key that is not among the known ones."""
     for key in given:
         if key not in known:
             nearest = difflib.get_close_matches(str(key), known, n=1)

@@ -1,4 +1,4 @@
-"""Callbacks that end a trial early: pruned, taken over by another worker, or the study is being stopped."""
+"""Callbacks that end a trial early: because it is pruned, another worker has it, or the study is being stopped."""
 
 import threading
 from pathlib import Path
@@ -13,7 +13,7 @@ from lab.training.stops import Stops
 
 
 class StopIfAbandoned(Callback):
-    """Ends a run before its next batch when another worker has taken its trial over and writes to its folder."""
+    """Ends a run before its next batch once another worker has taken its trial over."""
 
     def __init__(self, abandoned: threading.Event) -> None:
         self.abandoned = abandoned
@@ -24,7 +24,7 @@ class StopIfAbandoned(Callback):
 
 
 class StopIfAsked(Callback):
-    """Ends a run before it begins if the study was asked to stop; Lightning handles signals that come later."""
+    """Ends a run before it starts if the study was asked to stop; Lightning handles later signals."""
 
     def __init__(self, stops: Stops) -> None:
         self.stops = stops
@@ -35,9 +35,9 @@ class StopIfAsked(Callback):
 
 
 class PruneHopeless(Callback):
-    """Reports the objective after each measurement, by the number of batches, and prunes hopeless runs.
+    """Reports the objective to Optuna's pruner after each measurement, with the number of batches as the step.
 
-    A run is hopeless if Optuna's pruner says so, or while an alarm is active.
+    Prunes the trial if the pruner says so, or while an alarm is active.
     """
 
     def __init__(self, trial: optuna.Trial, metric: str) -> None:
@@ -53,8 +53,8 @@ class PruneHopeless(Callback):
         self.report(trainer)
 
     def report(self, trainer: Trainer) -> None:
-        """Report a new value of the objective, and prune the trial if it is hopeless."""
-        if alarms := alarms_of(Path(trainer.default_root_dir), ringing=True):
+        """Report a new value of the objective; raise TrialPruned if the trial is to end."""
+        if alarms := alarms_of(Path(trainer.default_root_dir), active=True):
             raise optuna.TrialPruned(f"alarm after batch {trainer.global_step}: {alarms}")
         value = trainer.callback_metrics.get(self.metric)
         if value is None or float(value) == self.reported:

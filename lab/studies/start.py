@@ -1,4 +1,4 @@
-"""Starting a study: check it, settle its folder, begin the workers, say what came out."""
+"""Starts a study: checks it, prepares its folder, runs the workers and prints a summary."""
 
 import csv
 import multiprocessing
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from lab.errors import TERMINATED, UserError
+from lab.files import atomic_write
 from lab.program import command_line
 from lab.studies import engine
 from lab.studies.queue import requeue_stale, retry_failed
@@ -24,16 +25,16 @@ MOST_CHECKED = 200  # settings whose model is made before anything runs; of a la
 
 
 def prepare(study: Study, study_dir: Path, command: str) -> None:
-    """Make the study's folder, or find that it belongs to this study.
+    """Create the study's folder, or check that it is the folder of this study.
 
     Raises:
-        UserError: if it belongs to another one, or holds other files.
+        UserError: if it belongs to another study, or holds other files.
     """
     path = study_dir / "study.yaml"
     if study_dir.exists() and not study_dir.is_dir():
         raise UserError(f"--study_dir {study_dir} is a file: give a folder that does not exist yet")
     if path.is_file():
-        there = yaml.safe_load(path.read_text())
+        there = yaml.safe_load(path.read_text(encoding="utf-8"))
         ours = study.as_dict()
         differing = [key for key in ours if there.get(key) != ours[key]]
         if differing:
@@ -51,15 +52,17 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
         "command": without_password(command),
         "versions": {name: version(name) for name in packages},
     }
-    part = path.with_name(f".study-{os.getpid()}.part")
-    part.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
-    part.replace(path)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def check_options(study: Study) -> None:
-    """Make the model of each setting once: what is wrong with an option is said before anything runs.
+    """Build the model of each setting once, so that a wrong option fails before any training.
 
-    A trial of several devices is refused: Lightning would start this command again for each further one.
+    Trials on several devices are refused: Lightning would start the study's command again for each further device.
+
+    Raises:
+        UserError: for the first setting that cannot be run.
     """
     from lab.training.plan import Plan
 
@@ -68,14 +71,14 @@ def check_options(study: Study) -> None:
         try:
             plan = Plan(study.arguments(setting, study.seeds[0]))
             if setting == settings[0] and (reason := plan.why_unmeasured(study.record[0])):
-                raise UserError(f"it compares {study.record[0]}, but no fit would log it: {reason}")
+                raise UserError(f"its objective is {study.record[0]}, which no fit would log: {reason}")
             trainer = plan.options.trainer
             for name in ("devices", "num_nodes"):
                 if str(trainer[name]) != "1":
-                    raise UserError(f"trainer.{name} is {trainer[name]}: a trial runs on one device; take more workers")
+                    raise UserError(f"trainer.{name} is {trainer[name]}: a trial runs on one device; use more workers")
         except ValueError as mistake:
-            tried = describe(setting) or "its base"
-            raise UserError(f"the study {study.name} cannot try {tried}: {mistake}") from mistake
+            tried = describe(setting) or "its base config"
+            raise UserError(f"the study {study.name} cannot run {tried}: {mistake}") from mistake
 
 
 def corner(study: Study, end: str) -> dict[str, Any]:
@@ -87,7 +90,7 @@ def corner(study: Study, end: str) -> dict[str, Any]:
 
 
 def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, retry: bool) -> int:
-    """Run what is missing; the exit status: 0 if every trial is complete or was pruned."""
+    """Run what is missing. Returns the exit status: 0 if every trial is complete or pruned, else 1."""
     optuna_study = engine.open_study(study, study_dir, open_storage(storage, study_dir))
     if retry:
         retry_failed(optuna_study)
@@ -100,25 +103,25 @@ def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, 
             in_processes(study, study_dir, workers, storage)
     rows = engine.write_results(study, study_dir, optuna_study)
     states = {state: sum(row["state"] == state for row in rows) for state in engine.STATES.values()}
-    told = ", ".join(f"{count} {state}" for state, count in states.items() if count)
-    print(f"study        {study_dir} ({told})\nresults      {study_dir / 'results.csv'}")
+    counted = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    print(f"study        {study_dir} ({counted})\nresults      {study_dir / 'results.csv'}")
     print(f"Try next:\n  {command_line('report', str(study_dir))}")
     if states["waiting"]:
-        print("a worker was stopped or lost: the same command again runs what is missing", file=sys.stderr)
+        print("a worker was stopped or killed: run the same command again for the waiting trials", file=sys.stderr)
     if states["failed"]:
-        print("failed trials have their error in results.csv; --retry_failed runs them again", file=sys.stderr)
+        print("the errors of failed trials are in results.csv; --retry_failed runs them again", file=sys.stderr)
     return 1 if states["waiting"] or states["failed"] else 0
 
 
 def in_processes(study: Study, study_dir: Path, workers: int, storage: str | None) -> None:
-    """`workers` processes with equal shares of the cores and one GPU each, where there are any."""
+    """Run `workers` processes with an equal share of the cores each and, where there are GPUs, one GPU each."""
     cores = max(1, (os.cpu_count() or 1) // workers)
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = before or str(cores)  # read when torch is imported, in the new process
     spawn = multiprocessing.get_context("spawn")  # a fork would share CUDA and locks
     gpus = visible_gpus()
     started = []
-    before_term = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # ends the workers, too, as below
+    before_term = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # `finally` ends the workers, too
     try:
         for index in range(workers):
             gpu = gpus[index % len(gpus)] if gpus else None
@@ -128,7 +131,7 @@ def in_processes(study: Study, study_dir: Path, workers: int, storage: str | Non
             process.join()
     finally:
         for process in started:
-            process.terminate()  # runs keep a checkpoint and are taken up again by the next start
+            process.terminate()  # its run writes a checkpoint, from which the next start resumes
         for process in started:
             process.join()
         signal.signal(signal.SIGTERM, before_term)
@@ -137,7 +140,7 @@ def in_processes(study: Study, study_dir: Path, workers: int, storage: str | Non
 
 
 def worker(study: Study, study_dir: Path, storage: str | None, gpu: str | None) -> None:
-    """What each process does."""
+    """The work of one process."""
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch is imported
     from lab.outcome import explained
@@ -157,7 +160,7 @@ def visible_gpus() -> list[str]:
 
 
 def dry_run(study: Study, study_dir: Path) -> None:
-    """List the trials, their parameters and about how long they take."""
+    """Print the trials, their numbers of parameters and an estimate of their time."""
     from lab.training.plan import Plan, seconds_of
 
     measured = mean_seconds(study_dir)
@@ -170,9 +173,9 @@ def dry_run(study: Study, study_dir: Path) -> None:
             print(f"{number:04}  {parameters:>12,} parameters  {describe(setting)} seed={seed}")
         each = measured or seconds_of(study.arguments(*study.planned[0]))
     source = (
-        f"the mean of those that {study_dir / 'results.csv'} has as complete"
+        f"the mean of the complete ones in {study_dir / 'results.csv'}"
         if measured
-        else "from a few timed batches of the first setting, validation and pictures not counted"
+        else "from a few timed batches of the first setting, without validation and pictures"
     )
     print(
         f"{study.num_trials} trials, about {duration(each)} each and {duration(each * study.num_trials)} in all with "
@@ -181,7 +184,7 @@ def dry_run(study: Study, study_dir: Path) -> None:
 
 
 def mean_seconds(study_dir: Path) -> float | None:
-    """Of the complete trials that the folder knows of, if there are any."""
+    """Mean duration of the complete trials in results.csv; None if there are none."""
     path = study_dir / "results.csv"
     if not path.is_file():
         return None
@@ -191,7 +194,7 @@ def mean_seconds(study_dir: Path) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """For people."""
+    """`90 s`, `15 min` or `3.5 h`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

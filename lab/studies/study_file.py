@@ -1,4 +1,4 @@
-"""What a study is: a question, a base config, and the settings that are tried, read from ten lines of YAML."""
+"""A study: a question, a base config and the settings to try, read from a YAML file."""
 
 import difflib
 import itertools
@@ -29,7 +29,7 @@ KEYS = (
 )
 KINDS = ("grid", "list", "search")
 QUICK_KEYS = ("overrides", "grid", "list", "labels", "search", "trials", "seeds")
-LARGEST = 1000  # trials; more are hardly meant
+LARGEST = 1000  # trials; more are probably a mistake
 
 Setting = dict[str, Any]  # option -> value, by its name on the command line without the two dashes
 
@@ -71,19 +71,19 @@ class Study:
 
     @property
     def settings(self) -> list[Setting]:
-        """What is tried, in order, without the seeds; nothing for a search, which decides as it goes."""
+        """The settings to try, in order, without the seeds; none for a search, which draws them as it goes."""
         if self.kind == "grid":
             return [dict(zip(self.space, values, strict=True)) for values in itertools.product(*self.space.values())]
         return list(self.space) if self.kind == "list" else []
 
     @property
     def planned(self) -> list[tuple[Setting, int]]:
-        """Every setting with every seed: all seeds of a setting behind each other."""
+        """Every setting with every seed; the seeds of a setting follow each other."""
         return [(setting, seed) for setting in self.settings for seed in self.seeds]
 
     @property
     def num_trials(self) -> int:
-        """How many trials there will be."""
+        """The number of trials."""
         if self.kind == "search":
             return self.trials
         settings = math.prod(map(len, self.space.values())) if self.kind == "grid" else len(self.space)
@@ -97,7 +97,7 @@ class Study:
         return list(self.space)
 
     def as_dict(self) -> dict[str, Any]:
-        """What study.yaml in the study's folder says, for its page and for the next start."""
+        """The content of study.yaml in the study's folder, which the page and the next start read."""
         kept = {
             **{"title": self.title, "question": self.question, "caption": self.caption, "base": self.base},
             **{"overrides": self.overrides, self.kind: self.space, "seeds": list(self.seeds)},
@@ -110,7 +110,7 @@ class Study:
         return {**kept, "pruner": self.pruner}
 
     def arguments(self, setting: Setting, seed: int) -> list[str]:
-        """The command line of a trial, behind `fit`."""
+        """The options of a trial's `fit`."""
         options = {**self.overrides, **setting}
         return [
             "--trainer.devices=1",  # a worker takes one GPU; `start.check_options` refuses a config that wants more
@@ -122,17 +122,17 @@ class Study:
 
 
 def as_argument(option: str, value: Any) -> str:
-    """`--option=value`, with lists and dicts as the parser reads them."""
+    """`--option=value`, with lists and dicts as JSON, which the parser reads."""
     return f"--{option}={value if isinstance(value, str) else json.dumps(value)}"
 
 
 def describe(setting: Setting) -> str:
-    """A setting in a few words: `latent_dim=50 lr=0.001`, one of which may stand for both networks."""
+    """A setting in a few words: `latent_dim=50 lr=0.001`. Words that occur twice, as of both networks, stand once."""
     return " ".join(dict.fromkeys(f"{option.rpartition('.')[2]}={value}" for option, value in setting.items()))
 
 
 def name_of(path: Path) -> str:
-    """`report5/width` for configs/studies/report5/width.yaml, else the file's own name: two reports share some."""
+    """`report5/width` for configs/studies/report5/width.yaml; for a file elsewhere its own name without the suffix."""
     folders = path.absolute().parent.parts
     for last in range(len(folders) - 1, 0, -1):
         if folders[last - 1 : last + 1] == ("configs", "studies"):
@@ -144,7 +144,7 @@ def read_study(path: Path, quick: bool = False) -> Study:
     """The study in a YAML file, at its full or at its quick size.
 
     Raises:
-        UserError: for a file that is no study; the message says what is wrong and what would be right.
+        UserError: for a file that is not a valid study; the message says what was found and what is expected.
     """
     path = find_config(path)
     if not path.is_file():
@@ -155,16 +155,16 @@ def read_study(path: Path, quick: bool = False) -> Study:
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(given, dict):
-        raise UserError(f"{path} holds no study: expected keys such as base, grid, seeds and record")
+        raise UserError(f"{path} is not a study: expected keys such as base, grid, seeds and record")
     unknown(path, given, KEYS, "key")
     if quick:
         if "quick" not in given:
             raise UserError(f"{path} has no quick size: add a key `quick`, or leave out --quick")
         smaller = given["quick"] or {}
         if not isinstance(smaller, dict):
-            raise UserError(f"{path}: quick is {smaller!r}: give {', '.join(QUICK_KEYS)} of the quick size")
+            raise UserError(f"{path}: quick is {smaller!r}: expected any of the keys {', '.join(QUICK_KEYS)}")
         unknown(path, smaller, QUICK_KEYS, "key of quick")
         given = {
             **given,
@@ -182,7 +182,7 @@ def read_study(path: Path, quick: bool = False) -> Study:
 
 
 def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
-    """The study that `given` describes."""
+    """The study that the content of a file describes."""
     kinds = [kind for kind in KINDS if kind in given]
     if len(kinds) != 1:
         raise UserError(f"{path} has {' and '.join(kinds) or 'none of ' + ', '.join(KINDS)}: give exactly one of them")
@@ -194,7 +194,7 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
         if not isinstance(given[key], str):
             raise UserError(f"{path}: {key} is {given[key]!r}: give a text")
     if not find_config(given["base"]).is_file():
-        raise UserFileError(f"{path}: there is no config {given['base']}: start in the project's folder")
+        raise UserFileError(f"{path}: there is no config {given['base']}: correct `base`, or start in another folder")
     space = given[kind]
     check_space(path, kind, space)
     known: dict[str, Any] = {
@@ -215,7 +215,10 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     check_own_options(path, [overrides, *(space if kind == "list" else [space])])
     if "direction" not in known:
         if (better := direction_of(record[0])) is None:
-            raise UserError(f"{path}: is less or more {record[0]} better? Give direction: minimize or maximize")
+            raise UserError(
+                f"{path}: it is not known whether less or more {record[0]} is better: give `direction`, "
+                "minimize or maximize"
+            )
         known["direction"] = better
     study = Study(
         name=name_of(path),

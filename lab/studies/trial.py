@@ -16,13 +16,14 @@ from lab.training.stops import STATUSES
 
 
 class MissingMetricError(ValueError):
-    """A run did not log what the study records."""
+    """A run did not log the study's objective."""
 
 
 def run_dir_of(study_dir: Path, number: int, setting: Setting, seed: int, retried: bool = False) -> Path:
-    """`trials/0007-latent_dim=50-seed=1`; an attempt that cannot go on with the one before gets a folder of its own.
+    """The run folder of a trial: `trials/0007-latent_dim=50-seed=1`, or the same with `-attempt2`, `-attempt3`, ...
 
-    A run that has a checkpoint is resumed, and one that has ended is reused, unless the trial failed and is `retried`.
+    A run with a checkpoint is resumed in its folder, and one that has ended is reused, unless the trial failed and is
+    `retried`; any other attempt gets a new folder.
     """
     words = re.sub(r"[^\w.=+-]+", "-", describe(setting)).strip("-")[:80]
     path = study_dir / "trials" / f"{number:04}-{words}-seed={seed}"
@@ -30,35 +31,35 @@ def run_dir_of(study_dir: Path, number: int, setting: Setting, seed: int, retrie
     while candidate.exists():
         attempt, last = attempt + 1, candidate
         candidate = path.with_name(f"{path.name}-attempt{attempt}")
-    goes_on = last is not None and (can_resume(last) or (has_ended(last) and not retried))
-    return last if last is not None and goes_on else candidate
+    continues = last is not None and (can_resume(last) or (has_ended(last) and not retried))
+    return last if last is not None and continues else candidate
 
 
 def can_resume(run_dir: Path) -> bool:
-    """Whether a killed run left something to go on from."""
+    """Whether a run left a checkpoint before its end."""
     return (run_dir / "checkpoints" / "last.ckpt").is_file() and not has_ended(run_dir)
 
 
 def has_ended(run_dir: Path) -> bool:
-    """Whether a run got to its end."""
+    """Whether a run reached its end."""
     return (run_dir / "summary.json").exists()
 
 
 def checkpointed_at(run_dir: Path) -> int | None:
-    """When the run's last checkpoint was written, in ns; None if it has none."""
+    """The time of the run's last checkpoint, in ns; None if it has none."""
     path = run_dir / "checkpoints" / "last.ckpt"
     return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def run_trial(study: Study, run_dir: Path, setting: Setting, seed: int, callbacks: list[Any]) -> dict[str, Any]:
-    """Train, and return what came out: recorded metrics, parameters, seconds, alarms.
+    """Train, and return the results: recorded metrics, parameters, seconds, alarms.
 
     Raises:
         MissingMetricError: if the objective was not logged.
         TrialPruned: if an alarm stopped the run.
-        SystemExit: if the process was told to stop.
+        SystemExit: with status 130 or 143, if the process was asked to stop.
     """
-    if has_ended(run_dir):  # its process was stopped before that was booked
+    if has_ended(run_dir):  # its process was stopped before the result was stored
         return results(study, last_restart(run_dir))
     from lab.training.running import run_trainer  # torch and Lightning take six seconds, once in a process
     from lightning_models.callbacks.alarm_rules import StoppedByAlarmError
@@ -80,20 +81,20 @@ def run_trial(study: Study, run_dir: Path, setting: Setting, seed: int, callback
 
 
 def last_restart(run_dir: Path) -> Path:
-    """The folder of the run that came to its end: with `alarms.on_alarm: restart` it may lie beside the first one."""
+    """The folder of the run that ended: with `alarms.on_alarm: restart` it may lie beside the first one."""
     restarts = run_dir.parent.glob(f"{glob.escape(run_dir.name)}-restart*/summary.json")
     return max((path.parent for path in restarts), key=lambda folder: folder.name, default=run_dir)
 
 
 def results(study: Study, run_dir: Path) -> dict[str, Any]:
-    """What the run's summary.json and alarms.json say."""
+    """The results of a run, from its summary.json and alarms.json."""
     summary = json.loads((run_dir / "summary.json").read_text())
     metrics = summary["metrics"]
     found = {name: metrics[name] for name in study.record if math.isfinite(metrics.get(name, math.nan))}
     if study.record[0] not in found:
-        named = ", ".join(sorted(metrics))
+        logged = ", ".join(sorted(metrics))
         raise MissingMetricError(
-            f"the run logged no finite {study.record[0]}, which the study compares; it has {named}"
+            f"the run logged no finite {study.record[0]}, the objective of the study; it logged {logged}"
         )
     return {
         "run_dir": f"{run_dir.parent.name}/{run_dir.name}",
@@ -104,8 +105,8 @@ def results(study: Study, run_dir: Path) -> dict[str, Any]:
     }
 
 
-def alarms_of(run_dir: Path, ringing: bool = False) -> str:
-    """The names of the alarms that the run's alarms.json holds, or of those that have not ended, `;` between them."""
+def alarms_of(run_dir: Path, active: bool = False) -> str:
+    """The names of the alarms of a run, separated by `;`; if `active`, only those that have not ended."""
     path = run_dir / "alarms.json"
     raised = json.loads(path.read_text()) if path.is_file() else []
-    return ";".join(dict.fromkeys(alarm["name"] for alarm in raised if not ringing or alarm["ended"] is None))
+    return ";".join(dict.fromkeys(alarm["name"] for alarm in raised if not active or alarm["ended"] is None))

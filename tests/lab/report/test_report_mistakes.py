@@ -19,7 +19,7 @@ def explained(folder, capsys):
 
 
 def test_folders_without_a_run(tmp_path, capsys):
-    assert "holds no run: expected config.yaml" in explained(tmp_path, capsys)
+    assert "holds no run: expected a study.yaml" in explained(tmp_path, capsys)
     (tmp_path / "notes").mkdir()
     assert "found notes" in explained(tmp_path, capsys)
     assert "does not exist: give the folder" in explained(tmp_path / "nowhere", capsys)
@@ -39,16 +39,16 @@ def test_no_folder_at_all(capsys):
         ("metrics.csv", "epoch,step,a\n0,x,1\n0,2,1\n", r"metrics.csv, line 2: invalid literal"),
         ("metrics.csv", "epoch,step,a\n0,1\n0,2,1\n", r"metrics.csv, line 2: 2 cells, expected 3"),
         ("metrics.csv", "\x00\x01\x02", r"metrics.csv has no column 'step'"),
-        ("summary.json", '{"metrics": ', r"summary.json is not JSON \("),
+        ("summary.json", '{"metrics": ', r"summary.json is not valid JSON \("),
         ("summary.json", "[1]", r"summary.json holds a list, expected an object"),
         (
             "summary.json",
             '{"metrics": {"val/fid": "low"}}',
             r"summary.json: metrics.val/fid is 'low', expected a number",
         ),
-        ("summary.json", '{"seconds": "long"}', r"summary.json: seconds is 'long', which no run writes there"),
+        ("summary.json", '{"seconds": "long"}', r"summary.json: seconds is 'long', which no run writes"),
         ("alarms.json", '{"name": 1}', r"alarms.json: expected a list of alarms"),
-        ("config.yaml", "model: [", r"config.yaml is not YAML: "),
+        ("config.yaml", "model: [", r"config.yaml is not valid YAML: "),
         ("samples/grid-0000000.png", "PNG", r"grid-0000000.png is not a picture"),
     ],
 )
@@ -63,7 +63,10 @@ def test_a_corrupt_file_is_named(tmp_path, capsys, file, content, message):
     [
         ({"direction": "up"}, "study.yaml: direction is 'up', expected minimize or maximize"),
         ({"record": "val/fid"}, "study.yaml: record is 'val/fid', expected a list of names"),
-        ({"plot": [{"x": "model.depth", "y": "val/fid"}]}, "plot has x: model.depth, which results.csv has not"),
+        (
+            {"plot": [{"x": "model.depth", "y": "val/fid"}]},
+            "plot has x: model.depth, which is not in results.csv; there are model.latent_dim",
+        ),
         ({"plot": ["val/fid"]}, "plot has 'val/fid', expected {x: option, y: metric}"),
     ],
 )
@@ -87,7 +90,8 @@ def test_a_state_that_is_none(tmp_path, capsys):
     assert "results.csv, line 2: state is 'done', expected one of complete, failed" in explained(tmp_path, capsys)
 
 
-def test_a_page_that_cannot_be_written_is_named(study, capsys):
-    (study / "report.part").mkdir()
-    assert f"{study / 'report.html'} cannot be written (" in explained(study, capsys)
-    (study / "report.part").rmdir()
+def test_a_page_that_cannot_be_written_is_named(tmp_path, capsys):
+    run = write_run(tmp_path / "run")
+    (run / "report.html").mkdir()
+    assert f"{run / 'report.html'} cannot be written (" in explained(run, capsys)
+    assert not list(run.glob(".report*"))

@@ -59,7 +59,7 @@ def test_of_several_evaluations_the_last_counts_and_none_from_before_the_run_wen
     measure(run, "validate", 9.0, -20)
     found = collect(run)
     assert found.runs[0].metrics["val/fid"] == 3.0
-    assert found.notes == ["run/validate was measured before the run went on and is left out."]
+    assert found.notes == ["run/validate was measured before the run was resumed and is left out."]
     for number, value in ((2, 8.0), (10, 7.0)):
         measure(run, f"validate-{number}", value, number)
     assert collect(run).runs[0].metrics["val/fid"] == 7.0
@@ -132,7 +132,7 @@ def test_running_and_waiting_trials_have_their_place(tmp_path):
     found = collect(tmp_path)
     assert [run.state for run in found.runs][2:] == ["running", "complete", "waiting", "waiting"]
     assert "0003" not in found.notes[0]
-    assert "trials/none-0 of a complete trial is gone" in found.notes[0]
+    assert "trials/none-0 of a complete trial does not exist" in found.notes[0]
     assert "1 running, 2 waiting" in " ".join(render(found).split())
 
 

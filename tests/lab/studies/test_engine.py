@@ -82,28 +82,34 @@ def test_a_dry_run_lists_parameters_and_time_and_writes_nothing(tmp_path, capsys
         ({"grid": {"model.network.hidden_dimz": [[4]]}}, "no option --model.network.hidden_dimz"),
         ({"grid": {"model.network.hidden_dims": [[0]]}}, "hidden layer 1 has 0 units"),
         ({"grid": {}}, "grid is empty: give options"),
-        ({"grid": {"seed": []}}, "the grid of seed is []: give a list with at least one value"),
+        ({"grid": {"seed": []}}, "the grid of seed is []: expected a list with at least one value"),
         ({"grid": {"model.l2": list(range(600))}}, "has 1,200 trials (600 settings, 2 seeds): make the grid smaller"),
         ({"grid": None}, "has none of grid, list, search: give exactly one"),
         ({"base": "configs/none.yaml"}, "there is no config configs/none.yaml"),
         ({"grids": {}}, "there is no key grids; did you mean grid?"),
         ({"seeds": [-1]}, "seeds is [-1]: give a list of whole numbers"),
         ({"direction": "up"}, "direction is 'up': choose one of minimize, maximize"),
-        ({"plot": [{"x": "model.l2", "y": "val/loss"}]}, "plot has x: model.l2, but what is varied is"),
+        ({"plot": [{"x": "model.l2", "y": "val/loss"}]}, "plot has x: model.l2: the varied options are"),
         ({"record": None}, "the key record is missing"),
-        ({"record": ["val/size"], "direction": None}, "is less or more val/size better? Give direction"),
+        ({"record": ["val/size"], "direction": None}, "it is not known whether less or more val/size is better"),
         (
             {"grid": {"seed_everything": [1, 2]}},
-            "seed_everything is the study's own to give to its trials",
+            "the study itself sets seed_everything for its trials",
         ),
-        ({"overrides": {"run_dir": "here"}}, "run_dir is the study's own to give to its trials: give --study_dir"),
-        ({"overrides": {"trainer.devices": 2}}, "trainer.devices is 2: a trial runs on one device; take more workers"),
+        ({"overrides": {"run_dir": "here"}}, "the study itself sets run_dir for its trials: give --study_dir"),
+        ({"overrides": {"trainer.devices": 2}}, "trainer.devices is 2: a trial runs on one device; use more workers"),
         ({"overrides": {"trainer.num_nodes": 2}}, "trainer.num_nodes is 2: a trial runs on one device"),
-        ({"sampler": "tpe"}, "sampler is of a search, but there is a grid, all of which is run: leave it out"),
+        ({"sampler": "tpe"}, "sampler belongs to a search, and this study is a grid: leave it out"),
         ({"base": 5}, "base is 5: give a text"),
         ({"plot": [{"x": "model.network.hidden_dims", "y": "val/loss", "logx": True}]}, "there is no key of plot logx"),
-        ({"grid": None, "search": {"model.l2": {"choices": []}}}, "model.l2 is {'choices': []}: give {choices: [16"),
-        ({"grid": None, "search": {"model.l2": {"choices": 16}}}, "model.l2 is {'choices': 16}: give {choices: [16"),
+        (
+            {"grid": None, "search": {"model.l2": {"choices": []}}},
+            "model.l2 is {'choices': []}: expected {choices: [16",
+        ),
+        (
+            {"grid": None, "search": {"model.l2": {"choices": 16}}},
+            "model.l2 is {'choices': 16}: expected {choices: [16",
+        ),
         (
             {"grid": None, "search": {"model.l2": {"low": 1e-4, "high": 1, "logarithmic": True}}},
             "there is no key of model.l2 logarithmic",
@@ -160,7 +166,8 @@ def test_a_study_that_no_run_would_have_an_objective_for_is_refused(tmp_path, ca
     run(file, tmp_path / "study", status=2)
     error = capsys.readouterr().err
     assert (
-        "cannot try latent_dim=4: it compares val/fid, but no fit would log it: not measured during training" in error
+        "cannot run latent_dim=4: its objective is val/fid, which no fit would log: not measured during training"
+        in error
     )
     assert not (tmp_path / "study").exists()
 

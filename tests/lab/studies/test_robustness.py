@@ -181,14 +181,14 @@ def test_alarms_that_have_ended_do_not_ring(tmp_path):
     alarms.append({"name": "d_wins", "message": "", "batch": 50, "ended": None})
     (tmp_path / "alarms.json").write_text(json.dumps(alarms))
     assert alarms_of(tmp_path) == "collapse;d_wins"
-    assert alarms_of(tmp_path, ringing=True) == "d_wins"
+    assert alarms_of(tmp_path, active=True) == "d_wins"
 
 
 @pytest.mark.slow
 def test_an_alarm_that_rings_prunes(tmp_path, study_dir, monkeypatch):
     from lab.studies import pruning
 
-    monkeypatch.setattr(pruning, "alarms_of", lambda run_dir, ringing: "d_wins" if "lr=0.01" in run_dir.name else "")
+    monkeypatch.setattr(pruning, "alarms_of", lambda run_dir, active: "d_wins" if "lr=0.01" in run_dir.name else "")
     assert run(write_study(tmp_path / "rates.yaml", pruner="median"), study_dir) == 0
     assert [row["state"] for row in rows(study_dir)] == ["complete", "pruned", "complete"]
     assert "alarm after batch 0: d_wins" in rows(study_dir)[1]["error"]
