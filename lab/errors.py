@@ -1,6 +1,7 @@
 """Mistakes of the user, and exit statuses; everything may import this module, which imports nothing."""
 
 INTERRUPTED, TERMINATED = 130, 143  # exit statuses after Ctrl-C and SIGTERM
+WARNED = 138  # after SIGUSR1, by which a cluster says that it will take the machine away
 BUG, MISTAKE = 1, 2  # exit statuses of a bug and of a user's mistake
 
 

@@ -11,6 +11,7 @@ from lab.commands.table import COMMANDS
 from lab.errors import MISTAKE
 from lab.outcome import explained
 from lab.program import program
+from lab.stops import Stops
 
 HELP = """usage: {program} COMMAND [options]
 
@@ -38,10 +39,16 @@ def main(args: list[str] | None = None) -> None:
     """Run one command, by default the one in sys.argv.
 
     Raises:
-        SystemExit: after a user's mistake (status 2), whose message is on stderr; after Ctrl-C (130) or SIGTERM (143);
-            after a failed study (1). A bug propagates with its traceback; the interpreter then ends with status 1.
+        SystemExit: after a user's mistake (status 2), whose message is on stderr; after Ctrl-C (130), SIGTERM (143) or
+            SIGUSR1 (138); after a failed study (1). A bug propagates with its traceback; the interpreter then ends with
+            status 1.
     """
-    args = list(sys.argv[1:] if args is None else args)
+    with Stops(at_once=True, to_the_end=args is None):  # before anything that takes seconds to import
+        run(list(sys.argv[1:] if args is None else args))
+
+
+def run(args: list[str]) -> None:
+    """See `main`."""
     if not args or args[0] in ("-h", "--help", "help"):
         print(
             HELP.format(program=program(), commands="\n".join(f"  {name:12} {text}" for name, text in COMMANDS.items()))

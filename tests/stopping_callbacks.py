@@ -10,11 +10,12 @@ class SigTerm(Callback):
     """What a cluster sends before it takes a machine away, at the first call of `hook` from that batch on."""
 
     def __init__(self, batch: int, hook: str) -> None:
-        self.batch = batch
+        self.batch, self.is_sent = batch, False
         setattr(self, hook, self.stop)
 
     def stop(self, trainer, *args):
-        if trainer.global_step >= self.batch and not trainer.received_sigterm:
+        if trainer.global_step >= self.batch and not self.is_sent:
+            self.is_sent = True
             os.kill(os.getpid(), signal.SIGTERM)
 
 

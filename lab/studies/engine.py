@@ -16,8 +16,9 @@ import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
-from lab.errors import INTERRUPTED, TERMINATED, UserError
+from lab.errors import INTERRUPTED, UserError
 from lab.files import atomic_write
+from lab.stops import STATUSES, Stops
 from lab.studies.heartbeat import AbandonedTrialError, Heartbeat
 from lab.studies.queue import (
     NUMBER,
@@ -31,7 +32,6 @@ from lab.studies.queue import (
 from lab.studies.storage import open_storage
 from lab.studies.study_file import LARGEST, Setting, Study, describe
 from lab.studies.trial import alarms_of, checkpointed_at, run_dir_of, run_trial
-from lab.training.stops import Stops
 
 STATES = {
     TrialState.COMPLETE: "complete",
@@ -144,7 +144,8 @@ def take_one(study: Study, study_dir: Path, optuna_study: optuna.Study, stops: S
                 trial.set_user_attr("error", error)
             optuna_study.tell(trial, objective, state)
     except (KeyboardInterrupt, SystemExit) as stop:  # Ctrl-C, or the SIGTERM of a cluster, after a checkpoint
-        stops.status = TERMINATED if isinstance(stop, SystemExit) and stop.code == TERMINATED else INTERRUPTED
+        code = getattr(stop, "code", None)
+        stops.status = code if isinstance(code, int) and code in STATUSES else INTERRUPTED
         with stops.writing():
             requeue_stopped(optuna_study, trial)
     except (AbandonedTrialError, UpdateFinishedTrialError):

@@ -7,9 +7,9 @@ from typing import Any
 import optuna
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lab.stops import Stops
 from lab.studies.heartbeat import AbandonedTrialError
 from lab.studies.trial import alarms_of
-from lab.training.stops import Stops
 
 
 class StopIfAbandoned(Callback):

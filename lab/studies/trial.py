@@ -11,8 +11,8 @@ from typing import Any
 
 from optuna import TrialPruned
 
+from lab.stops import STATUSES
 from lab.studies.study_file import Setting, Study, describe
-from lab.training.stops import STATUSES
 
 
 class MissingMetricError(ValueError):

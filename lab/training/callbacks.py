@@ -19,7 +19,7 @@ MODES = {"minimize": "min", "maximize": "max"}  # as ModelCheckpoint calls them
 
 
 def run_callbacks(
-    model: LightningModule, given: list[Callback], shows_progress: bool, checkpoint_dir: Path | None
+    model: LightningModule, given: list[Callback], shows_progress: bool, trains: bool, checkpoint_dir: Path | None
 ) -> list[Callback]:
     """Those of every run, those that are `given`, and those of the model's family.
 
@@ -29,6 +29,7 @@ def run_callbacks(
         model: what is run.
         given: by the command line and by whoever starts the run.
         shows_progress: add a progress bar.
+        trains: the command is fit.
         checkpoint_dir: where checkpoints go; None: there are none.
     """
     callbacks: list[Callback] = [RandomState(), ResumeAfterEpoch(), Throughput(), *given]
@@ -39,7 +40,8 @@ def run_callbacks(
         callbacks.append(ProgressBar(refresh_rate=20))
     if checkpoint_dir is not None:
         callbacks += checkpoints(checkpoint_dir, getattr(model, "monitor", None))
-        callbacks.append(CheckpointWhenStopped(checkpoint_dir / "last.ckpt"))
+    if trains:
+        callbacks.append(CheckpointWhenStopped(None if checkpoint_dir is None else checkpoint_dir / "last.ckpt"))
     return callbacks
 
 

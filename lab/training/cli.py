@@ -243,6 +243,7 @@ class ProjectCLI(OpenLightningCLI):
             self.model,
             [self.summary, *self.extra_callbacks, *callbacks],
             shows_progress=config.get("enable_progress_bar") is not False,
+            trains=self.subcommand == "fit",
             checkpoint_dir=Path(self.options.run_dir) / "checkpoints"
             if self.subcommand == "fit" and config.get("enable_checkpointing") is not False
             else None,

@@ -9,13 +9,12 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from lab.errors import INTERRUPTED, TERMINATED
 from lab.outcome import write_traceback
+from lab.stops import STATUSES, Stops, asked
 from lab.training.cli import ProjectCLI, Run, is_first_process
 from lab.training.mistakes import run_mistake
 from lab.training.next_steps import how_to_resume
 from lab.training.run_folder import unused_folder
 from lightning_models.callbacks.alarm_rules import RestartAskedError
-
-STOPPED = {TERMINATED: "stopped by SIGTERM", INTERRUPTED: "interrupted"}
 
 
 def run_from_command_line(command: str, options: list[str]) -> None:
@@ -29,9 +28,9 @@ def run_from_command_line(command: str, options: list[str]) -> None:
     try:
         run_trainer(command, options, run=run)
     except SystemExit as stop:
-        if stop.code in STOPPED and is_first_process():
+        if stop.code in STATUSES and is_first_process():
             resume = how_to_resume(run.config_file) if run.config_file and command == "fit" else None
-            print(STOPPED[stop.code] + (f"; {resume}" if resume else ""), file=sys.stderr)
+            print(STATUSES[stop.code] + (f"; {resume}" if resume else ""), file=sys.stderr)
         raise
     except Exception as error:
         if run.folder is not None and is_first_process():
@@ -51,16 +50,17 @@ def run_trainer(command: str, options: list[str], callbacks: Sequence[Callback] 
         run: where to record what is known of the run, also when it fails.
 
     Raises:
-        SystemExit: with status 143 after SIGTERM and 130 after Ctrl-C.
+        SystemExit: with status 143 after SIGTERM, 138 after SIGUSR1 and 130 after Ctrl-C.
     """
-    try:
-        with_restarts(command, options, callbacks, run or Run())
-    except SIGTERMException:  # otherwise the exit status would be 0, although the run is not finished
-        sys.exit(TERMINATED)
-    except SystemExit as stop:
-        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning exits with status 1
-            sys.exit(INTERRUPTED)
-        raise
+    with Stops(at_once=command != "fit"):
+        try:
+            with_restarts(command, options, callbacks, run or Run())
+        except SIGTERMException:  # otherwise the exit status would be 0, although the run is not finished
+            sys.exit(asked() or TERMINATED)
+        except SystemExit as stop:
+            if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning exits with status 1
+                sys.exit(INTERRUPTED)
+            raise
 
 
 def with_restarts(command: str, options: list[str], callbacks: Sequence[Callback], run: Run) -> None:

@@ -58,8 +58,8 @@ CoresPerSocket={cores} ThreadsPerCore=1
 PartitionName=all Nodes=ALL Default=YES State=UP PriorityTier=1
 PartitionName=urgent Nodes=ALL State=UP PriorityTier=2
 """
-# cred_expire also delays a requeued job; a node that is silent for 3 x SlurmdTimeout is down; the number of the first job
-# decides the port at which Lightning's processes meet, and other tests may run on this machine.
+# cred_expire also delays a requeued job; a node that is silent for 3 x SlurmdTimeout is down. The first job's number
+# decides the ports at which the processes of a training meet, and other tests may run on this machine.
 
 
 def missing() -> str | None:

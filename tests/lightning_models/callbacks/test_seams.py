@@ -1,5 +1,6 @@
 """What lab/compat/ changes in Lightning: these tests fail when a private name is gone or means something else."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from lab.compat.epoch_resume import resume_with_the_next_epoch
 from lab.compat.logging_step import rewind_logging_step, writes_a_row
-from lab.compat.sigterm import set_received_sigterm
+from lab.compat.sigterm import leave_signals_to_us
+from lab.stops import Stops, ask
 from lightning_models.callbacks.stopped import CheckpointWhenStopped
 
 
@@ -70,26 +72,61 @@ def test_the_logging_step_is_rewound_only_inside_an_epoch(tmp_path, monkeypatch,
     assert writes_a_row(running) == (count == 3)
 
 
-def test_a_signal_waits_for_the_end_of_a_validation(tmp_path):
+def test_lightning_handles_no_signal_itself(tmp_path):
     running = trainer(tmp_path, max_steps=1)
-    running.state.fn = "fit"
+    before = signal.getsignal(signal.SIGTERM)
+    running._signal_connector.register_signal_handlers()
+    assert signal.getsignal(signal.SIGTERM) is not before
+    running._signal_connector.teardown()
+    assert callable(running.fit_loop.epoch_loop._broadcast_sigterm_tensor)
+    leave_signals_to_us(running)
+    running._signal_connector.register_signal_handlers()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_stop_waits_for_the_end_of_a_validation(tmp_path):
+    running = trainer(tmp_path, max_steps=1)
     stopped = CheckpointWhenStopped(tmp_path / "last.ckpt")
-    stopped.on_validation_start(running, None)
-    set_received_sigterm(running, True)
-    assert running.received_sigterm
-    stopped.on_validation_batch_end(running)
-    assert not running.received_sigterm
-    stopped.on_validation_end(running, None)
-    assert running.received_sigterm
-    set_received_sigterm(running, False)
-    stopped.on_validation_end(running, None)
-    assert not running.received_sigterm  # it is shown once
+    with Stops():
+        stopped.on_train_batch_end(running)
+        assert not running.received_sigterm
+        ask(143)
+        assert not running.received_sigterm
+        stopped.on_train_batch_end(running)
+        assert running.received_sigterm
+        stopped.on_validation_start(running, None)
+        assert not running.received_sigterm
+        stopped.on_validation_end(running, None)
+        assert running.received_sigterm
 
 
-def test_only_sigterm_writes_a_checkpoint(tmp_path, monkeypatch):
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_end", "on_train_epoch_end"])
+def test_a_stop_is_seen_after_a_batch_a_validation_and_an_epoch(tmp_path, hook):
+    running = trainer(tmp_path, max_steps=1)
+    with Stops():
+        ask(138)
+        getattr(CheckpointWhenStopped(None), hook)(running, None)
+        assert running.received_sigterm
+
+
+def test_a_stop_that_was_asked_for_before_the_first_batch_keeps_no_checkpoint(tmp_path, monkeypatch):
     running, written = trainer(tmp_path, max_steps=1), []
     monkeypatch.setattr(running, "save_checkpoint", written.append)
     stopped = CheckpointWhenStopped(tmp_path / "last.ckpt")
+    with Stops():
+        stopped.on_train_start(running, None)
+        ask(138)
+        with pytest.raises(SIGTERMException) as stop:
+            stopped.on_train_start(running, None)
+        stopped.on_exception(running, None, stop.value)
+    assert written == []
+
+
+def test_only_a_stop_writes_a_checkpoint(tmp_path, monkeypatch):
+    running, written = trainer(tmp_path, max_steps=1), []
+    monkeypatch.setattr(running, "save_checkpoint", written.append)
+    stopped = CheckpointWhenStopped(tmp_path / "last.ckpt")
+    stopped.on_train_batch_end(running)
     stopped.on_exception(running, None, KeyboardInterrupt())
     assert written == []
     stopped.on_exception(running, None, SIGTERMException())

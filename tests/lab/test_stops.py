@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
+from lab.stops import Stops
 from lab.studies.pruning import StopIfAsked
-from lab.training.stops import Stops
 
 
 @pytest.fixture
