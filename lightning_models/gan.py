@@ -18,6 +18,7 @@ from lab.errors import UserError
 from lightning_models.losses.objectives import Objective
 from lightning_models.losses.regularizers import Regularizer, Regularizers
 from lightning_models.modules.adversarial_schedules import AdversarialSchedules
+from lightning_models.modules.augmentation import Augmentation
 from lightning_models.modules.batch_norm import check_batches_of_one
 from lightning_models.modules.checks import check_above_zero, check_at_least
 from lightning_models.modules.evaluation_mode import evaluating, frozen
@@ -54,6 +55,7 @@ class GAN(ManualOptimization, ImageGenerator):
         fresh_noise: draw new latent variables for the generator's update instead of reusing the discriminator's.
         input_noise: standard deviation of Gaussian noise on the discriminator's inputs, in units of the pixel values.
         input_noise_batches: number of batches in which that noise decays linearly to 0.
+        augmentation: of the discriminator's inputs, real and generated alike, in training; null: none.
         ema_decay: decay of the moving average of the generator's weights, which samples are then drawn from.
         schedule: of both learning rates over the training: Constant, Linear, Cosine, OneCycle or Steps.
         penalty_schedule: of the weight of the penalties.
@@ -88,6 +90,7 @@ class GAN(ManualOptimization, ImageGenerator):
         fresh_noise: bool = False,
         input_noise: float = 0.0,
         input_noise_batches: int = 10_000,
+        augmentation: Callable[[ImageShape, tuple[float, float]], Augmentation] | None = None,
         ema_decay: float | None = None,
         schedule: Schedule = default("lightning_models.modules.schedules.Constant"),
         penalty_schedule: Schedule = default("lightning_models.modules.schedules.Constant"),
@@ -118,6 +121,7 @@ class GAN(ManualOptimization, ImageGenerator):
 
         self.generator = build(generator, Generator, latent_dim, image_shape)
         self.discriminator = build(discriminator, Discriminator, image_shape)
+        self.augmentation = augmentation and build(augmentation, Augmentation, image_shape, value_range)
         self.objective = build(objective, Objective)
         self.regularizers = Regularizers(build_list(regularizer, Regularizer), self.discriminator)
         if tuple(self.generator.output_range) != tuple(value_range):
@@ -160,12 +164,13 @@ class GAN(ManualOptimization, ImageGenerator):
 
         with torch.set_grad_enabled(generator_is_due and not self.fresh_noise):  # D alone needs no graph through G
             fake = self.generator(self.draw_training_latent(len(real)))  # same shape and range as real
-        real_logits = self.discriminator(self.with_input_noise(real))
-        fake_logits = self.discriminator(self.with_input_noise(fake.detach()))
+        real_logits = self.critic(self.with_input_noise(real))
+        fake_logits = self.critic(self.with_input_noise(fake.detach()))
         d_loss = self.objective.discriminator_loss(real_logits, fake_logits)
-        penalty = self.regularizers.penalty(
-            self.discriminator, real, fake.detach(), self.trainer.global_step, self.schedules.penalty_factor
-        )
+        step, factor = self.trainer.global_step, self.schedules.penalty_factor
+        penalty = self.regularizers.penalty(self.critic, real, fake.detach(), step, factor)
+        if self.augmentation is not None:
+            self.augmentation.adapt((real_logits - self.objective.threshold(real_logits, fake_logits)).sign(), step)
         d_gradient_norm = self.update(d_optimizer, self.discriminator, d_loss if penalty is None else d_loss + penalty)
         self.regularizers.after_update(self.discriminator)
 
@@ -173,8 +178,8 @@ class GAN(ManualOptimization, ImageGenerator):
             if self.fresh_noise:
                 fake = self.generator(self.draw_training_latent(len(real)))
             with frozen(self.discriminator):
-                rival = self.discriminator(self.with_input_noise(real)) if self.objective.compares else real_logits
-                g_logits = self.discriminator(self.with_input_noise(fake))
+                rival = self.critic(self.with_input_noise(real)) if self.objective.compares else real_logits
+                g_logits = self.critic(self.with_input_noise(fake))
                 g_loss = self.objective.generator_loss(g_logits, rival.detach())
                 g_gradient_norm = self.update(g_optimizer, self.generator, g_loss, metrics_within=self.n_critic)
             if g_gradient_norm is not None:
@@ -186,9 +191,16 @@ class GAN(ManualOptimization, ImageGenerator):
             metrics |= self.generator_metrics | self.regularizers.metrics()
             if d_gradient_norm is not None:
                 metrics["d_gradient_norm"] = d_gradient_norm
+            if self.augmentation is not None:
+                metrics |= self.augmentation.metrics()
             logged = {name: value.detach() for name, value in metrics.items()} | self.schedules.metrics(self.trainer)
             self.log_dict({f"train/{name}": value for name, value in logged.items()})
         self.count_batch()
+
+    def critic(self, images: Tensor) -> Tensor:
+        """The discriminator's logits of `images`, which it sees augmented where that is asked for."""
+        logits: Tensor = self.discriminator(images if self.augmentation is None else self.augmentation(images))
+        return logits
 
     def update_generator_ema(self) -> None:
         """Update the averaged generator; its memory is short at first, so that it forgets the initial weights.

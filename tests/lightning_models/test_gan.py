@@ -16,6 +16,7 @@ from lightning_models.gan import GAN
 from lightning_models.gan_variants import LSGAN, WGAN, WGANGP
 from lightning_models.losses.objectives import LeastSquares, NonSaturating, RelativisticPairing, Wasserstein
 from lightning_models.losses.regularizers import R1, R2, GradientPenalty, WeightClipping
+from lightning_models.modules.augmentation import Augmentation, DiffAugment
 from lightning_models.modules.schedules import Cosine, Linear
 from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 
@@ -368,6 +369,52 @@ def test_noise_on_the_discriminators_inputs_decays_to_nothing():
     assert between == pytest.approx([std * 2**0.5 for std in expected], abs=0.01)
 
 
+class Doubled(Augmentation):
+    """Twice the image, and one more at each call."""
+
+    calls = 0
+
+    def forward(self, images):
+        self.calls += 1
+        return 2 * images + self.calls
+
+    def adapt(self, real_decisions, batch):
+        self.adapted = (real_decisions, batch)
+
+    def metrics(self):
+        return {"augmentation_probability": torch.tensor(0.5)}
+
+
+@pytest.mark.parametrize("objective", [NonSaturating(), RelativisticPairing()])
+def test_augmentation_stands_before_every_look_of_the_discriminator_and_only_in_training(objective):
+    module = GAN(IMAGE_SHAPE, **SMALL, augmentation=Doubled, objective=objective, regularizer=[R1(), R2()])
+    seen, fakes = [], []
+    module.discriminator.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().clone()))
+    module.generator.register_forward_hook(lambda _, args, images: fakes.append(images.detach()))
+    recorder, _ = train(module)
+    (fake,), real = fakes, batches(1).tensors[0]
+    looks = [real, fake, real, fake, real, fake] if objective.compares else [real, fake, real, fake, fake]
+    for number, (image, looked) in enumerate(zip(looks, seen, strict=True), start=1):  # D's loss, R1 and R2, G's loss
+        torch.testing.assert_close(looked, 2 * image + number)
+    decisions, batch = module.augmentation.adapted
+    assert batch == 0
+    assert set(decisions.flatten().tolist()) <= {-1.0, 1.0}
+    assert decisions.mean().item() == pytest.approx(2 * recorder.metrics[1]["train/d_accuracy_real"] - 1)
+    assert recorder.metrics[1]["train/augmentation_probability"] == 0.5
+    module.eval().log = lambda *args, **options: None
+    module.evaluate((real, None), 0, "val")
+    assert torch.equal(seen[-2], real)
+
+
+def test_the_generator_learns_through_the_augmentation():
+    torch.manual_seed(1)
+    module = GAN(IMAGE_SHAPE, **SMALL, augmentation=functools.partial(DiffAugment, target=0.6))
+    recorder, _ = train(module, count=2)
+    assert recorder.moved(1, "generator.") == recorder.all_of("generator.")
+    assert module.hparams["augmentation"]["init_args"] == {"target": 0.6}
+    assert {"augmentation.probability", "augmentation.sums"} <= module.state_dict().keys()
+
+
 def test_two_processes_put_other_noise_on_images_and_measure_other_fakes(as_process):
     module = GAN(IMAGE_SHAPE, **SMALL, input_noise=0.5).eval()
     module.trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
@@ -544,7 +591,11 @@ def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_as_if_it_had_not_been(t
         schedules = {name: Cosine(final=0.2) for name in ("penalty_schedule", "ema_schedule")}
         schedules["schedule"] = Cosine(final=0.2, final_beta2=0.5)
         module = GAN(
-            IMAGE_SHAPE, **SMALL, **schedules, n_critic=3, ema_decay=0.9, input_noise=0.1, regularizer=R1(every=2)
+            IMAGE_SHAPE,
+            **SMALL,
+            **schedules,
+            **{"n_critic": 3, "ema_decay": 0.9, "input_noise": 0.1, "regularizer": R1(every=2)},
+            augmentation=functools.partial(DiffAugment, target=0.0, ramp_images=500, every=2),
         )
         images = batches(5).tensors
         checkpoint = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=7, save_top_k=-1)
@@ -562,6 +613,7 @@ def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_as_if_it_had_not_been(t
     torch.manual_seed(1)
     resumed = run(ckpt_path=tmp_path / "step=7.ckpt", weights_only=True)  # after two batches of the second epoch
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+    assert straight["augmentation.probability"] > 0
 
 
 def test_evaluation_weighs_every_image_alike(tmp_path):
