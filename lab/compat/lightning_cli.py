@@ -9,11 +9,15 @@ Checked on: pytorch-lightning 2.6.5 and 2.6.6.
 Test: tests/lab/compat/test_lightning_cli.py
 """
 
+import enum
 from typing import Any
 
 import yaml
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+# A default such as Timer's `interval: str = Interval.step`, which jsonargparse hands to PyYAML as it is.
+yaml.SafeDumper.add_multi_representer(enum.Enum, lambda dumper, member: dumper.represent_str(str(member.value)))
 
 
 class OpenLightningCLI(LightningCLI):

@@ -24,6 +24,7 @@ from lab.training.checkpoints import carried, check_carried, check_checkpoint, c
 from lab.training.given import read_given
 from lab.training.mistakes import construction_mistake, parser_message, tidy
 from lab.training.next_steps import next_steps
+from lab.training.numbers_in_range import check_numbers
 from lab.training.option_checks import check_names
 from lab.training.precision import check_precision, usable_precision
 from lab.training.predictions import write_predictions
@@ -43,13 +44,12 @@ from lightning_models.callbacks.run_summary import RunSummary
 from lightning_models.tracking.wandb_runs import WandbOptions, close_wandb, make_loggers
 
 DEFAULT_EPOCHS = 20  # where neither trainer.max_epochs nor max_steps nor max_time is given
-HIGHEST_SEED = 2**32 - 1
 
 
 def give_an_end(trainer: Any) -> None:
     """Put the default number of epochs into the trainer's options where nothing ends the run."""
     if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
-        trainer.max_epochs = DEFAULT_EPOCHS
+        trainer.max_epochs = max(DEFAULT_EPOCHS, trainer.min_epochs or 0)
 
 
 @dataclass
@@ -152,9 +152,7 @@ class ProjectCLI(OpenLightningCLI):
         except Exception as error:
             raise UserError(tidy(str(error)) or type(error).__name__) from error
         self.config_files = given.config_files
-        seed = self.config[self.config.subcommand].seed_everything
-        if seed is not True and seed is not False and not 0 <= seed <= HIGHEST_SEED:
-            raise UserError(f"--seed_everything is {seed}: use a whole number from 0 to {HIGHEST_SEED}")
+        check_numbers(self.config[self.config.subcommand].as_dict())
 
     @property
     def options(self) -> Any:
@@ -213,7 +211,9 @@ class ProjectCLI(OpenLightningCLI):
         try:
             super().instantiate_classes()
         except Exception as error:
-            raise construction_mistake(error, self.options.as_dict()) from error
+            if (mistake := construction_mistake(error, self.options.as_dict())) is None:
+                raise
+            raise mistake from error
         if self.subcommand == "predict" and not is_overridden("predict_step", self.model):
             raise UserError(f"a {type(self.model).__name__} makes no predictions: `{program()} sample` generates")
         if self.options.ckpt_path is not None:

@@ -178,7 +178,7 @@ def set_option(tree: dict[str, Any], name: str, value: Any) -> None:
         before = node.get(last[:-1])
         before = [] if before is None else before if isinstance(before, list) else [before]
         node[last[:-1]] = [*before, *map(flattened, items)]
-    elif isinstance(node.get(last), dict):
+    elif isinstance(node.get(last), dict) and value is not None:
         merge(node[last], value)
     else:
         node[last] = flattened(value)

@@ -1,8 +1,9 @@
 """Whose mistake is it? Errors of jsonargparse, Lightning and torch that the user's options cause become one message.
 
 The user's are: whatever goes wrong while the command line is read, and while classes, optimizers and the Trainer are
-made from it; Lightning's MisconfigurationException wherever it is raised; what a callback of Lightning's refuses; and
-a file system that refuses. All else is a bug.
+made from it on purpose or by a library; Lightning's MisconfigurationException wherever it is raised; what a callback of
+Lightning's or an optimizer of torch's refuses; what Lightning raises over an option that was set; and a file system
+that refuses. All else is a bug.
 """
 
 import errno
@@ -14,17 +15,20 @@ from types import FrameType
 from typing import Any
 
 import jsonargparse
+import lightning_fabric
 import pytorch_lightning
+import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning import Trainer
+from torch.optim import Optimizer
 
 from lab.errors import UserError
-from lab.training.given import CLASS, Given
+from lab.training.given import Given
 from lab.training.option_checks import nearest
+from lab.training.option_in_question import NAMED_AND_QUOTED, NAMED_AND_SET, nodes_of, option_in_question, owners_of
 from lab.training.signatures import Option, in_words, options_of
 
-JSONARGPARSE = Path(jsonargparse.__file__).parent
-LIGHTNING_CALLBACKS = Path(pytorch_lightning.__file__).parent / "callbacks"
+JSONARGPARSE, LIGHTNING = (Path(str(library.__file__)).parent for library in (jsonargparse, pytorch_lightning))
+LIBRARIES = (JSONARGPARSE, LIGHTNING, *(Path(str(library.__file__)).parent for library in (lightning_fabric, torch)))
 FIRST_LEVEL = {"seed_everything": bool | int, "run_dir": str | None, "ckpt_path": str | None, "quiet": bool}
 REFUSED_BY_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 EXPECTED = {  # what Lightning's own messages leave out
@@ -34,8 +38,10 @@ EXPECTED = {  # what Lightning's own messages leave out
     "trainer.strategy": "expected auto, or ddp for several processes",
     "trainer.gradient_clip_val": "leave it out; a GAN clips with --model.gradient_clip_norm",
     "trainer.accumulate_grad_batches": "leave it out, or make --data.batch_size larger",
-    "trainer.max_epochs": "give more epochs than the checkpoint has behind it",
+    "trainer.max_epochs": "expected a whole number, on a resume more than the checkpoint has behind it, or -1",
+    "trainer.barebones": "leave it out: it allows no metrics, checkpoints or pictures",
 }
+PROGRAMMING_ERRORS = (TypeError, AttributeError, NameError, LookupError, AssertionError, ArithmeticError)
 WELL_WORDED = (ValueError, TypeError, RuntimeError, OSError, ImportError, MisconfigurationException)
 
 
@@ -49,6 +55,9 @@ def parser_message(message: str, given: Given) -> str:
     """
     if match := re.search(r"the following arguments are required: ([\w.]+)", message):
         return missing_option(match[1].rpartition(".")[2], given)
+    if match := re.search(r"[Uu]nrecognized arguments: (.+)", message):
+        flags = [name for name, value in given.tree.items() if str(value).lower() == match[1].lower()]
+        return f"--{flags[0]} is {match[1]!r}: it takes no value" if flags else tidy(message)
     key = re.search(r'Parser key "([\w.]+)"', message)
     value = re.search(r"(?:Got|Given) value: (.*)", message)
     if key is None or value is None:
@@ -93,10 +102,18 @@ def locate(given: Given, key: str, value: str) -> tuple[str, Option] | None:
 # ---------------------------------------------------------------------------------------- while objects are made
 
 
-def construction_mistake(error: Exception, config: dict[str, Any]) -> UserError:
-    """The message for an error that was raised while objects were made from `config`, the resolved options."""
+def construction_mistake(error: Exception, config: dict[str, Any]) -> UserError | None:
+    """The message for an error that was raised while objects were made from `config`, the resolved options.
+
+    None for a bug: an expression of a class's own code that fails in a way that no value of an option explains.
+    """
     error = innermost(error)
-    return error if isinstance(error, UserError) else UserError(with_option(error, config))
+    if isinstance(error, UserError):
+        return error
+    frames = frames_of(error)
+    if isinstance(error, PROGRAMMING_ERRORS) and not (is_raise_statement(frames) or raised_in(frames, *LIBRARIES)):
+        return None
+    return UserError(with_option(error, config))
 
 
 def run_mistake(error: Exception, config: dict[str, Any]) -> UserError | None:
@@ -110,10 +127,18 @@ def run_mistake(error: Exception, config: dict[str, Any]) -> UserError | None:
     if (
         isinstance(error, MisconfigurationException)
         or any(frame.f_code.co_name == "configure_optimizers" for frame, _ in frames)
-        or (raised_in(frames, LIGHTNING_CALLBACKS) and is_raise_statement(frames))
+        or (is_raise_statement(frames) and refuses_an_option(error, frames, config))
     ):
         return construction_mistake(error, config)
     return None
+
+
+def refuses_an_option(error: Exception, frames: list[tuple[FrameType, int]], config: dict[str, Any]) -> bool:
+    """Whether a callback of Lightning or an optimizer of torch has raised, or Lightning over an option that was set."""
+    if raised_in(frames, LIGHTNING / "callbacks") or isinstance(frames[-1][0].f_locals.get("self"), Optimizer):
+        return True
+    found = option_in_question(str(error), owners_of(frames), config)
+    return raised_in(frames, LIGHTNING) and found is not None and found.rank in (NAMED_AND_QUOTED, NAMED_AND_SET)
 
 
 def with_option(error: Exception, config: dict[str, Any]) -> str:
@@ -122,56 +147,13 @@ def with_option(error: Exception, config: dict[str, Any]) -> str:
     if not isinstance(error, WELL_WORDED):
         message = f"{type(error).__name__}: {message}"
     frames = frames_of(error)
-    owners = [type(frame.f_locals["self"]) for frame, _ in reversed(frames) if is_constructor(frame)]
-    for path, node in [found for owner in owners for found in nodes_of(owner, config)] + trainer_node(config):
-        if (name := named_option(message, node)) is not None:
-            option = f"{path}.{name}"
-            expected = f" ({EXPECTED[option]})" if option in EXPECTED else ""
-            return f"--{option} is {node[name]}: {message}{expected}"
-    for owner in owners:
-        if found := nodes_of(owner, config):
-            return f"--{found[0][0]}: {message}"
+    if found := option_in_question(message, owners_of(frames), config):
+        expected = f" ({EXPECTED[found.option]})" if found.option in EXPECTED else ""
+        return f"--{found.option} is {found.value}: {message}{expected}"
+    for owner in owners_of([*(frame for frame in frames[:-1] if is_constructor(frame[0])), *frames[-1:]]):
+        if nodes := nodes_of(owner, config):
+            return f"--{nodes[0][0]}: {message}"
     return message
-
-
-def named_option(message: str, node: dict[str, Any]) -> str | None:
-    """The option of a node that a message names or, failing that, whose value it quotes."""
-    words = set(re.findall(r"[A-Za-z_]\w*", message))
-    by_name = [name for name in node if name in words and ("_" in name or node[name] is not None)]
-    if by_name:
-        return max(by_name, key=len)
-    quoted = [name for name, value in node.items() if is_quoted(value, message)]
-    return quoted[0] if len(quoted) == 1 else None
-
-
-def is_quoted(value: Any, message: str) -> bool:
-    """Whether the message has the value as a word; values that any message may have do not count."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)) or str(value) in ("", "0", "1", "auto"):
-        return False
-    return re.search(rf"(?<![\w.-]){re.escape(str(value))}(?![\w-])", message) is not None
-
-
-def nodes_of(owner: type, config: Any, path: str = "") -> list[tuple[str, dict[str, Any]]]:
-    """Where in the resolved config an object of that class is described: its option and its own options."""
-    if owner is Trainer or (path == "" and issubclass(owner, Trainer)):
-        return trainer_node(config)
-    found: list[tuple[str, dict[str, Any]]] = []
-    if isinstance(config, dict):
-        if str(config.get(CLASS, "")).rpartition(".")[2] == owner.__name__:
-            found.append((path, config.get("init_args") or {}))
-        for name, value in config.items():
-            here = path if name == "init_args" else f"{path}.{name}".lstrip(".")
-            found += nodes_of(owner, value, here)
-    elif isinstance(config, list):
-        for item in config:
-            found += nodes_of(owner, item, path)
-    return found
-
-
-def trainer_node(config: Any) -> list[tuple[str, dict[str, Any]]]:
-    """The Trainer's options, which are those of no class_path."""
-    trainer = config.get("trainer") if isinstance(config, dict) else None
-    return [("trainer", trainer)] if isinstance(trainer, dict) else []
 
 
 def innermost(error: Exception) -> Exception:
@@ -194,13 +176,15 @@ def is_constructor(frame: FrameType) -> bool:
     return frame.f_code.co_name == "__init__" and "self" in frame.f_locals
 
 
-def raised_in(frames: list[tuple[FrameType, int]], folder: Path) -> bool:
-    """Whether the last frame is of a file in the folder."""
-    return bool(frames) and folder in Path(frames[-1][0].f_code.co_filename).parents
+def raised_in(frames: list[tuple[FrameType, int]], *folders: Path) -> bool:
+    """Whether the last frame is of a file in one of the folders."""
+    return bool(frames) and not set(folders).isdisjoint(Path(frames[-1][0].f_code.co_filename).parents)
 
 
 def is_raise_statement(frames: list[tuple[FrameType, int]]) -> bool:
     """Whether the error was raised on purpose, rather than by an expression that failed."""
+    if not frames:
+        return True  # it was never raised: somebody made it
     frame, line = frames[-1]
     return linecache.getline(frame.f_code.co_filename, line).strip().startswith("raise ")
 

@@ -18,6 +18,8 @@ from lab.training.signatures import (
     in_words,
     options_of,
     subclasses,
+    takes_bool,
+    unclear_builder,
 )
 
 MOST_LISTED = 20
@@ -40,7 +42,11 @@ def check_names(given: Given, groups: dict[str, type | None]) -> None:
         owner = groups[name]
         if name in registry.SHORT_NAMES:
             check_chosen_class(given, name, value)
-        elif owner is not None and isinstance(value, dict):
+        elif owner is not None and (not isinstance(value, dict) or CLASS in value):
+            found = value.get(CLASS) if isinstance(value, dict) else "null" if value is None else value
+            option = next(iter(options_of(owner)))
+            raise UserError(f"--{name} is {found}: expected the name of one of its options, such as --{name}.{option}")
+        elif owner is not None:
             check_node(given, name, value, owner, options_of(owner))
     for name in registry.SHORT_NAMES:
         if given.tree.get(name) is None:
@@ -88,10 +94,21 @@ def check_class_node(given: Given, path: str, node: Any, base: type, given_by_ca
 
 
 def check_node(given: Given, path: str, node: dict[str, Any], owner: Any, options: dict[str, Option]) -> None:
-    """Check the options of `owner` that were given at `path`."""
+    """Check the options of `owner` that were given at `path`.
+
+    Raises:
+        UserError: for the first one that is wrong.
+        TypeError: for an annotation of `owner` that does not say what an injected network is called with.
+    """
     given.nodes.append((path, node, owner))
     linked = registry.LINKED if path == "model" else ()
     settable = [name for name in options if name not in linked]
+    for name, option in options.items():
+        if unclear_builder(option, name in node):
+            raise TypeError(
+                f"{owner.__name__}.{name} is annotated with `Callable[..., ]`: name what it is called with, such as "
+                "Callable[[ImageShape, int], Classifier], so that the other arguments can be options"
+            )
     for name, value in node.items():
         if name in (CLASS, INHERITED) or (name in node.get(INHERITED, []) and name not in options):
             continue
@@ -113,7 +130,7 @@ def check_value(given: Given, path: str, value: Any, option: Option) -> None:
             allowed = f" (choose one of {names_of(built[0])})" if built else ""
             raise UserError(f"--{path} is null: expected {expected}{allowed}, or leave it out for the default")
         return
-    if built is None:
+    if built is None or (takes_bool(option.hint) and str(value).lower() in ("true", "false")):
         return
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, (str, dict)):

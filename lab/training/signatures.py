@@ -8,6 +8,8 @@ from collections.abc import Callable as AbstractCallable
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from torch import nn
+
 from lab.compat.moved import current_path
 
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
@@ -84,6 +86,24 @@ def built_class(hint: Any) -> tuple[type, int] | None:
         elif isinstance(member, type) and origin is None and member not in (*PLAIN, *CONTAINERS, object):
             return member, 0
     return None
+
+
+def takes_bool(hint: Any) -> bool:
+    """Whether true and false are allowed beside the classes of this type, as for the Trainer's `logger`."""
+    return bool in members(hint)
+
+
+def unclear_builder(option: Option, is_given: bool) -> bool:
+    """Whether an injected network, given or described by the default, is annotated `Callable[..., Network]`.
+
+    Nobody can tell which arguments of the network its builder passes, and which are options.
+    """
+    for member in members(option.hint):
+        if get_origin(member) is AbstractCallable and get_args(member)[:1] == (Ellipsis,):
+            built = get_args(member)[1]
+            is_network = isinstance(built, type) and issubclass(built, nn.Module)
+            return is_network and (is_given or isinstance(option.default, dict))
+    return False
 
 
 def subclasses(base: type) -> dict[str, type]:

@@ -3,9 +3,12 @@
 Under automatic optimization it counts optimizer steps: several batches each with `accumulate_grad_batches`.
 """
 
+import inspect
+
 from pytorch_lightning import Trainer
 
 from lab.compat.manual_steps import count_step, leave_counting_to_the_module
+from lab.errors import UserError
 from lightning_models.modules.plain_checkpoint import PlainCheckpoint
 
 
@@ -16,7 +19,19 @@ class CountsBatches(PlainCheckpoint):
     """
 
     def on_fit_start(self) -> None:
+        """Refuse optimizers such as LBFGS, whose step evaluates the loss again and again.
+
+        Raises:
+            UserError: for such an optimizer.
+        """
         super().on_fit_start()
+        for optimizer in self.trainer.optimizers:
+            closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+            if closure is not None and closure.default is inspect.Parameter.empty:
+                raise UserError(
+                    f"a {type(self).__name__} cannot learn with {type(optimizer).__name__}, which evaluates the loss "
+                    "several times a step: choose another optimizer, such as Adam"
+                )
         leave_counting_to_the_module(self.trainer)
 
     def count_batch(self) -> None:
@@ -43,5 +58,7 @@ def should_log(trainer: Trainer, within: int = 1) -> bool:
     Everything that costs time (`self.log` takes 0.4 ms a call) is done on those batches only.
     """
     every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    if every < 1:  # Lightning's word for never
+        return False
     batches_left = -(trainer.global_step + 1) % every
     return batches_left < within

@@ -18,7 +18,7 @@ def test_a_users_mistake_is_one_message(capsys):
 
 
 def test_the_traceback_of_a_mistake_is_printed_when_asked_for(capsys):
-    with pytest.raises(SystemExit), explained(show_traceback=True):
+    with pytest.raises(SystemExit, match=r"^2$"), explained(show_traceback=True):
         raise UserError("wrong")
     printed = capsys.readouterr().err
     assert printed.startswith("Traceback (most recent call last):")

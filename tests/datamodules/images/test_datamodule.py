@@ -257,7 +257,7 @@ def test_all_options_are_on_the_command_line_with_a_sentence_each(name, capsys):
     options = parser.parse_args(args).data.init_args
     assert (options.batch_size, options.classes, options.value_range) == (3, ["cat", 3], (0.0, 1.0))
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match=r"^0$"):
         parser.parse_args([f"--data.help={name}"])
     help_text = capsys.readouterr().out
     for option in vars(options):

@@ -104,14 +104,14 @@ def test_missing_data_leaves_no_folder_behind(tmp_path, capsys):
 
 def test_a_folder_with_other_files_is_no_run_folder(tmp_path, capsys):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match=r"^2$"):
         cli.main([*tiny_runs.GAN, "--run_dir", str(tmp_path)])
     assert "holds other files: give a folder that is empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("seed", ["-1", "4294967296"])
 def test_a_seed_that_is_none_is_named(seed, capsys, in_tmp_path):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match=r"^2$"):
         cli.main([*tiny_runs.CLASSIFIER, "--seed_everything", seed])
     assert f"--seed_everything is {seed}: use a whole number from 0 to 4294967295" in capsys.readouterr().err
     assert not list(in_tmp_path.iterdir())
@@ -119,7 +119,7 @@ def test_a_seed_that_is_none_is_named(seed, capsys, in_tmp_path):
 
 def test_a_config_that_is_not_utf_8_is_named(capsys, in_tmp_path):
     (in_tmp_path / "mine.yaml").write_bytes("# für Latin-1\n".encode("latin-1"))
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match=r"^2$"):
         cli.main(["fit", "-c", "mine.yaml"])
     assert "is not UTF-8 (" in capsys.readouterr().err
 

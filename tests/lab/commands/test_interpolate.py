@@ -29,6 +29,6 @@ def test_its_length(gan_run, in_tmp_path, capsys, options, steps):
 
 
 def test_a_language_model_has_no_images(text_run, capsys):
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match=r"^2$"):
         cli.main(["interpolate", *checkpoint_of(text_run)])
     assert "holds a CharLanguageModel, which generates no images" in capsys.readouterr().err

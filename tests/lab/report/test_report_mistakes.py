@@ -28,7 +28,7 @@ def test_folders_without_a_run(tmp_path, capsys):
 
 
 def test_no_folder_at_all(capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match=r"^2$"):
         cli.main(["report"])
     assert "DIR" in capsys.readouterr().err
 

@@ -1,17 +1,22 @@
 """Errors of jsonargparse, Lightning and torch that the user's options cause, in one message with option and value."""
 
 import errno
+from collections.abc import Callable
 
 import pytest
+import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
 
 from lab.errors import UserError
 from lab.training.given import Given
 from lab.training.mistakes import construction_mistake, innermost, parser_message, run_mistake
 from lab.training.option_checks import check_names
 from lightning_models.gan import GAN
+from lightning_models.image_classifier import ImageClassifier
+from lightning_models.modules.injection import build, default
+from lightning_models.networks import Classifier, MLPClassifier
 
 CONFIG = {
     "model": {
@@ -164,3 +169,50 @@ def test_every_option_of_a_gan_is_known_by_name():
         ("model.generator", "DCGANGenerator"),
     ]
     assert issubclass(found.nodes[0][2], GAN)
+
+
+def test_what_an_optimizer_refuses_in_a_step():
+    weight = torch.nn.Parameter(torch.zeros(1))
+    weight.grad = torch.zeros(1)
+    error = raised(torch.optim.SparseAdam([weight]).step)
+    config = {"model": {"class_path": "GAN", "init_args": {"optimizer_g": {"class_path": "torch.optim.SparseAdam"}}}}
+    assert str(run_mistake(error, config)).startswith("--model.optimizer_g: SparseAdam does not support dense gradient")
+    optimizer = torch.optim.LBFGS([weight])
+    assert run_mistake(raised(optimizer.step, lambda: None), config) is None  # a closure of ours that returns nothing
+
+
+def test_what_lightning_raises_over_an_option_that_was_set():
+    summary = ModelSummary(max_depth=-5)
+    trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, max_epochs=1)
+    error = raised(summary.on_fit_start, trainer, LightningModule())
+    callback = {"class_path": "pytorch_lightning.callbacks.ModelSummary", "init_args": {"max_depth": -5}}
+    assert str(run_mistake(error, {"trainer": {"callbacks": [callback]}})).startswith(
+        "--trainer.callbacks.max_depth is -5: `max_depth` can be -1, 0 or > 0"
+    )
+    assert run_mistake(error, {"trainer": {}}) is None  # no option was set: it is our call that was wrong
+
+
+def test_an_expression_of_a_class_that_fails_is_a_bug_of_the_class():
+    class Own:
+        def __init__(self):
+            {}["width"]
+
+    config = {"model": {"class_path": "pkg.Own", "init_args": {}}}
+    assert construction_mistake(raised(Own), config) is None
+    assert construction_mistake(raised(build, MLPClassifier, MLPClassifier), config) is None  # without its arguments
+    assert "missing 1 required positional" in str(raised(build, MLPClassifier, MLPClassifier, (1, 8, 8)))
+
+
+def test_an_annotation_that_does_not_say_what_a_network_is_called_with_is_a_bug():
+    class Own(ImageClassifier):
+        def __init__(self, network: Callable[..., Classifier] = default("MLPClassifier"), **options):
+            super().__init__(network=network, **options)
+
+    with pytest.raises(TypeError, match=r"Own.network is annotated with `Callable\[..., \]`: name what it is called"):
+        check_names(Given({"model": "Own", "data": "Digits"}), {"model": None, "data": None})
+
+
+def test_a_flag_with_a_value():
+    given = Given({"quiet": "No", "run_dir": "x"})
+    assert parser_message("Unrecognized arguments: no", given) == "--quiet is 'no': it takes no value"
+    assert parser_message("unrecognized arguments: --other", given) == "unrecognized arguments: --other"

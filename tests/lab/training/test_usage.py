@@ -61,6 +61,12 @@ def test_classes(capsys, in_tmp_path, options, message):
         (["--data.value_range", "[0,1]"], "the generator produces values in [-1.0, 1.0] but the data's are in [0.0"),
         (["--data.batch_size", "0"], "batch_size is 0: use a whole number from 1 up"),
         (["--model.objective", "Wasserstein", "--model.objective.real_label", "0.9"], "Wasserstein has no labels in"),
+        (["--trainer.log_every_n_steps", "0"], "--trainer.log_every_n_steps is 0: expected at least 1"),
+        (["--trainer", "5"], "--trainer is 5: expected the name of one of its options, such as --trainer.accelerator"),
+        (["--wandb", "null"], "--wandb is null: expected the name of one of its options, such as --wandb.mode"),
+        (["--quiet", "false"], "--quiet is 'false': it takes no value"),
+        (["--model.generator", "null"], "--model.generator is null: expected a kind of Generator (choose one of Conv"),
+        (["--trainer.logger", "5"], "--trainer.logger 5: there is no such class; choose one of "),
         (["--ckpt_path", "nope.ckpt"], "there is no checkpoint nope.ckpt: a run keeps its own in RUN/checkpoints/"),
     ],
 )

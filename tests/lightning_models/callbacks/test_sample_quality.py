@@ -245,7 +245,7 @@ def test_a_classifier_of_other_images_is_refused(tmp_path, classifier, with_clas
 
 def test_a_classifier_that_was_changed_is_refused(with_classifier, tmp_path, capsys):
     with_classifier.write_bytes(with_classifier.read_bytes()[:-1] + b"?")
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match=r"^2$"):
         cli.main([*GENERATOR, "--quality.network", "judge", "--run_dir", str(tmp_path / "run")])
     assert "digits.ckpt is not the classifier that digits.json describes" in capsys.readouterr().err
 
