@@ -10,14 +10,14 @@ from typing import Any, Literal
 from lab.errors import UserError, UserFileError
 from lab.files import is_hidden
 from lab.report.runs import EVALUATION, STATES, Run, Value, as_value, is_run, parse_yaml, read_run, read_text
-from lightning_models.metrics.catalogue import Direction, direction_of
+from lightning_models.metrics.catalogue import CATALOGUE, Direction, direction_of
 
 # Columns of results.csv that are neither an override nor a recorded metric.
 FIXED_COLUMNS = ("trial", "state", "run_dir", "seed", "parameters", "seconds", "alarms", "error")
 LABEL = "setting"  # the only option of a study that names its settings
 DEEPEST = 4  # levels of folders that are searched for runs: runs/<family>/<experiment>/<time>
 
-NO_RESULTS = ("second", "norm", "weight")  # samples_per_second, gradient_norm, kl_weight
+NO_RESULTS = ("second", "norm", "weight", "rate")  # samples_per_second, gradient_norm, kl_weight, learning_rate
 NOT_COMPARED = ("config", "run_dir", "seed_everything", "ckpt_path", "quiet", "data.root", "data.num_workers")
 COMPARED = ("model", "data", "trainer")
 
@@ -95,10 +95,15 @@ def read_runs(folder: Path) -> Collection:
         )
     notes: list[str] = []
     runs = [read_run(path, path.relative_to(folder).as_posix(), notes) for path in folders]
-    differing = differing_options(runs)
+    differing = without_consequences(differing_options(runs), runs, notes)
     runs = [replace(run, settings={**dict.fromkeys(differing, ""), **run.settings}) for run in runs]
     options, metrics = without_twins(differing, runs, notes), main_metrics(runs)
-    plots = [Plot(option, metric.name, spans_decades(runs, option)) for metric in metrics[:1] for option in options[:6]]
+    plots = [
+        Plot(option, metric.name, spans_decades(runs, option))
+        for metric in metrics[:1]
+        for option in options
+        if varies_alone(option, options, runs)
+    ]
     return Collection("runs", folder.resolve().name, runs, options, metrics, plots, notes=notes)
 
 
@@ -128,6 +133,39 @@ def differing_options(runs: list[Run]) -> list[str]:
     ]
 
 
+def without_consequences(options: list[str], runs: list[Run], notes: list[str]) -> list[str]:
+    """The options without those of a class that have one value for each class, such as the loss of `--model WGAN`.
+
+    What is left out is named in `notes`.
+    """
+    kept, left_out = list[str](), dict[str, list[str]]()
+    for option in options:
+        words = option.split(".")
+        owners = [owner for count in range(1, len(words)) if (owner := ".".join(words[:count])) in options]
+        for owner in owners:
+            found: dict[Value, set[Value]] = {}
+            for run in runs:
+                if option in run.settings:
+                    found.setdefault(run.settings.get(owner), set()).add(run.settings[option])
+            if all(len(values) == 1 for values in found.values()):
+                left_out.setdefault(owner, []).append(option)
+                break
+        else:
+            kept.append(option)
+    for owner, followers in left_out.items():
+        notes.append(f"Not shown, because each {owner} has its own: {', '.join(followers)}.")
+    return kept
+
+
+def varies_alone(option: str, options: list[str], runs: list[Run]) -> bool:
+    """Whether two runs differ in this option and in no other one, so that its effect can be seen."""
+    values: dict[tuple[Value, ...], set[Value]] = {}
+    for run in runs:
+        others = tuple(run.settings.get(other) for other in options if other != option)
+        values.setdefault(others, set()).add(run.settings.get(option))
+    return any(len(found) > 1 for found in values.values())
+
+
 def without_twins(options: list[str], runs: list[Run], notes: list[str], plotted: Sequence[str] = ()) -> list[str]:
     """The options without those that always equal another one, such as the layers of both networks of a GAN.
 
@@ -148,13 +186,19 @@ def spans_decades(runs: list[Run], option: str) -> bool:
 
 
 def main_metrics(runs: list[Run]) -> list[Metric]:
-    """The metrics on test data; if there are none, those on validation data; if there are none, those of training."""
+    """The metrics on test data; if there are none, those on validation data; if there are none, those of training.
+
+    In the order of the catalogue, those without a better direction last.
+    """
     found = {name for run in runs for name in run.metrics if is_result(name)}
-    names = sorted(name for name in found if not is_detail(name, found))
-    for part in ("test/", "val/", ""):
-        chosen = [Metric(name, direction_of(name)) for name in names if name.startswith(part)]
-        if chosen:
-            return sorted(chosen, key=lambda metric: metric.direction is None)
+    places = {name: place for place, name in enumerate(CATALOGUE)}
+    names = sorted(
+        (name for name in found if not is_detail(name, found)),
+        key=lambda name: (direction_of(name) is None, places.get(name.rpartition("/")[2], len(places)), name),
+    )
+    for split in ("test/", "val/", ""):
+        if chosen := [Metric(name, direction_of(name)) for name in names if name.startswith(split)]:
+            return chosen
     return []
 
 

@@ -31,7 +31,7 @@ def against_options(collection: Collection, settings: list[Setting], shades: lis
 
 
 def against_option(plot: Plot, collection: Collection, settings: list[Setting], shades: list[str]) -> Chart | None:
-    """A metric against an option: a point for each run, a line through the means.
+    """A metric against an option: a point for each run, a line through the means (for names a bar at each mean).
 
     If exactly one other option varies, there is a line for each of its values (at most eight).
     """
@@ -71,10 +71,11 @@ def against_option(plot: Plot, collection: Collection, settings: list[Setting], 
             figure.add_scatter(
                 x=[x(value) for value in centres],
                 y=[sum(by_value[value]) / len(by_value[value]) for value in centres],
-                mode="lines",
+                mode="lines" if numeric else "markers",
                 name=label or "mean",
                 legendgroup=label,
                 line={"color": colour(second), "width": 2.2},
+                marker={"symbol": "line-ew-open", "size": 22, "color": colour(second), "line": {"width": 2.2}},
                 hovertemplate=f"{label + ', ' if label else ''}mean at %{{x}}: %{{y:.4g}}<extra></extra>",
             )
         figure.add_scatter(

@@ -107,13 +107,16 @@ def breakable(name: str) -> Markup:
 
 
 def curves(collection: Collection, found: dict[str, Chart]) -> tuple[list[Chart], list[Chart]]:
-    """The charts that are shown at first (of compared metrics, then losses), and those behind a click."""
-    compared = [metric.name for metric in collection.metrics if metric.direction is not None]
+    """The charts that are shown at first (four compared metrics and two losses), and those behind a click.
+
+    If there are fewer than four of these, other metrics that change stand in.
+    """
+    compared = [metric.name for metric in collection.metrics if metric.direction is not None and metric.name in found]
     losses = [name for name in found if name.endswith("loss")]
     moving = [name for name, chart in found.items() if not chart.flat]
-    first = list(dict.fromkeys(name for name in [*compared, *losses, *moving, *found] if name in found))
-    count = max(min(MAIN_CURVES, len(moving)), sum(name in found for name in compared[:MAIN_CURVES]) + len(losses[:2]))
-    return [found[name] for name in first[:count]], [found[name] for name in first[count:]]
+    chosen = list(dict.fromkeys([*compared[:MAIN_CURVES], *losses[:2]]))
+    chosen += [name for name in moving if name not in chosen][: max(0, MAIN_CURVES - len(chosen))]
+    return [found[name] for name in chosen], [chart for name, chart in found.items() if name not in chosen]
 
 
 def facts(collection: Collection) -> list[tuple[str, list[str]]]:

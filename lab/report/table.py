@@ -105,11 +105,14 @@ def order(values: list[Value]) -> dict[Value, int]:
 
 
 def best(settings: list[Setting], metric: Metric) -> set[int]:
-    """The numbers of the settings with the best mean, all of them in a tie; none for fewer than two or no direction."""
+    """The numbers of the settings with the best mean; several in a tie.
+
+    Nothing is best if the metric has no better direction, or if all settings have the same mean.
+    """
     means = {
         s.number: spread.mean for s in settings if (spread := s.spread(metric.name)) and math.isfinite(spread.mean)
     }
-    if metric.direction is None or len(means) < 2:
+    if metric.direction is None or len(set(means.values())) < 2:
         return set()
     target = min(means.values()) if metric.direction == "minimize" else max(means.values())
     return {number for number, value in means.items() if value == target}
@@ -150,14 +153,14 @@ def show(value: Value) -> str:
 
 
 def show_number(value: float, digits: int = 4) -> str:
-    """A number with `digits` significant digits and a typographic minus sign."""
+    """A number with `digits` significant digits, a whole one without decimals, and a typographic minus sign."""
     if not math.isfinite(value):
         return {math.inf: "∞", -math.inf: MINUS + "∞"}.get(value, "nan")
     size = abs(value)
     if size >= 10 ** (digits + 3) or 0 < size < 1e-4:
         text = f"{value:.{digits - 1}e}"
     else:
-        decimals = max(0, digits - 1 - math.floor(math.log10(size))) if size else 0
+        decimals = 0 if float(value).is_integer() else max(0, digits - 1 - math.floor(math.log10(size)))
         text = f"{value:,.{decimals}f}"
     return text.replace("-", MINUS)
 

@@ -38,10 +38,17 @@ def test_best_respects_the_direction(tmp_path, direction, winner):
 
 
 def test_a_tie_has_two_best_and_nan_is_never_best(tmp_path):
-    write_study(tmp_path, failing=False)
-    rewrite(tmp_path / "results.csv", "val/fid", [3, 1, 2, 2, "nan", 0])
+    write_study(tmp_path, latent_dims=(10, 20, 50, 100), failing=False)
+    rewrite(tmp_path / "results.csv", "val/fid", [3, 1, 2, 2, "nan", 0, 5, 5])
     found = collect(tmp_path)
     assert best(group(found), found.metrics[0]) == {0, 1}
+
+
+def test_nothing_is_best_where_all_are_equal(tmp_path):
+    write_study(tmp_path, failing=False)
+    rewrite(tmp_path / "results.csv", "val/fid", [1, 1, 0, 2, 1, 1])
+    found = collect(tmp_path)
+    assert best(group(found), found.metrics[0]) == set()
 
 
 def test_nothing_is_best_where_neither_more_nor_less_is_better(study):
@@ -74,12 +81,14 @@ def test_numbers_are_written_alike_in_a_column():
     assert decimals(column) == 2
     assert [show_spread(found, 2) for found in column] == ["67.00 ± 1.27", "9.31 ± 0.27", "1.00"]
     minus = "\N{MINUS SIGN}"
-    assert [show_number(x) for x in (-1.33369, 31257.7, 0.0, 2e-5, math.nan)] == [
+    assert [show_number(x) for x in (-1.33369, 31257.7, 0.0, 2e-5, math.nan, 3.0, -math.inf)] == [
         f"{minus}1.334",
         "31,258",
         "0",
         f"2.000e{minus}05",
         "nan",
+        "3",
+        f"{minus}∞",
     ]
     assert [show_duration(s) for s in (1.64, 59, 125, 11_520)] == ["1.6 s", "59 s", "2 min 5 s", "3 h 12 min"]
 

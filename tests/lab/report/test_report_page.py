@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import cli
-from lab.report.collect import collect
-from lab.report.page import breakable, render, write_page
+from lab.report.charts import Chart
+from lab.report.collect import Collection, Metric, collect
+from lab.report.page import breakable, curves, render, write_page
 from lab.report.table import group
 from tests.lab.study_folders import rewrite, write_study
 
@@ -151,3 +152,15 @@ def test_the_command_does_not_import_torch():
         "import sys, lab.commands.report; sys.exit(any(name in sys.modules for name in ('torch', 'pytorch_lightning')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_first_charts_are_four_metrics_and_two_losses():
+    names = ["train/a_loss", "train/g_loss", "train/d_loss", *(f"val/{n}" for n in ("e", "d", "c", "b", "a")), "speed"]
+    found = {name: Chart(name, "{}", "", 300, flat=name == "speed") for name in names}
+    metrics = [Metric("val/k", None), *(Metric(f"val/{name}", "minimize") for name in "deabc")]
+    first, others = curves(Collection("run", "", [], metrics=[Metric("val/gone", "minimize"), *metrics]), found)
+    shown = ["val/d", "val/e", "val/a", "val/b", "train/a_loss", "train/g_loss"]
+    assert [chart.title for chart in first] == shown
+    assert [chart.title for chart in others] == ["train/d_loss", "val/c", "speed"]
+    first, others = curves(Collection("run", "", [], metrics=[]), {name: found[name] for name in ("speed", "val/a")})
+    assert ([chart.title for chart in first], [chart.title for chart in others]) == (["val/a"], ["speed"])
