@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.report.collect import Collection
+from lab.report.collection import Collection
 from lab.report.pictures import Picture, embed, largest_side
 from lab.report.runs import Artifact
 from lab.report.table import Setting, ranking

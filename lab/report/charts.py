@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from lab.report.collect import Collection, finite, is_detail, is_result
+from lab.report.collection import Collection, finite
+from lab.report.compare import is_detail, is_result
 from lab.report.runs import Curve, Run
 from lab.report.table import Setting, is_number, ranking
 

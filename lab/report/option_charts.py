@@ -8,7 +8,7 @@ from collections import defaultdict
 import plotly.graph_objects as go
 
 from lab.report.charts import GREY, NAMED, Chart, finished, on_scale, run_label
-from lab.report.collect import LABEL, Collection, Metric, Plot, finite
+from lab.report.collection import LABEL, Collection, Metric, Plot, finite
 from lab.report.runs import Value
 from lab.report.table import Setting, is_number, order, short_names, show, spread
 

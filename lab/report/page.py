@@ -16,7 +16,8 @@ from lab.files import atomic_write
 from lab.report import charts, option_charts
 from lab.report.album import Album, texts
 from lab.report.charts import Chart
-from lab.report.collect import Collection, collect
+from lab.report.collect import collect
+from lab.report.collection import Collection
 from lab.report.runs import Run
 from lab.report.table import (
     best,

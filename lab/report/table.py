@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 
-from lab.report.collect import LABEL, Collection, Metric
+from lab.report.collection import LABEL, Collection, Metric
 from lab.report.runs import Run, State, Value
 
 MINUS = "\N{MINUS SIGN}"

@@ -6,9 +6,12 @@ import math
 import pytest
 
 from lab.report import charts, option_charts
-from lab.report.collect import Metric, collect, direction_of, main_metrics
+from lab.report.collect import collect
+from lab.report.collection import Metric
+from lab.report.compare import main_metrics
 from lab.report.runs import Curve, Run
 from lab.report.table import best, decimals, group, short_names, show_duration, show_number, show_spread, spread
+from lightning_models.metrics.catalogue import direction_of
 from tests.lab.study_folders import rewrite, write_study
 
 

@@ -10,7 +10,8 @@ import pytest
 
 import cli
 from lab.report.charts import Chart
-from lab.report.collect import Collection, Metric, collect
+from lab.report.collect import collect
+from lab.report.collection import Collection, Metric
 from lab.report.page import breakable, curves, render, write_page
 from lab.report.table import group
 from tests.lab.study_folders import rewrite, write_study

@@ -5,10 +5,9 @@ import os
 
 import yaml
 
-from lab.report.collect import (
-    Metric,
-    Plot,
-    collect,
+from lab.report.collect import collect
+from lab.report.collection import Metric, Plot
+from lab.report.compare import (
     differing_options,
     main_metrics,
     varies_alone,
