@@ -44,6 +44,7 @@ class ResumableLoader(ABC, Generic[T]):
         self.epoch = 0
         self.position = 0  # batches of this epoch that were handed out
         self._resume_from = 0  # where the next iteration starts, after load_state_dict
+        self._restored_layout: dict[str, Any] | None = None  # of the state that was loaded
 
     @property
     def rank(self) -> int:
@@ -71,14 +72,23 @@ class ResumableLoader(ABC, Generic[T]):
         if epoch != self.epoch:
             self.epoch, self.position, self._resume_from = epoch, 0, 0
 
-    def state_dict(self) -> dict[str, int]:
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What a position in an epoch means: plain values, the size of the global batch among them."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
         """Everything that is needed to continue behind the last batch that was handed out."""
-        return {"seed": self.seed, "epoch": self.epoch, "position": self.position}
+        return {"seed": self.seed, "epoch": self.epoch, "position": self.position, "layout": self.layout}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken, also with its seed, given the same data and batch size."""
+        """Continue where `state_dict` was taken, also with its seed, given the same data.
+
+        A state of the middle of an epoch needs the same layout, or the first batch raises a UserError; from the end of
+        an epoch one may go on with any.
+        """
         self.seed, self.epoch, self.position = state["seed"], state["epoch"], state["position"]
-        self._resume_from = self.position
+        self._resume_from, self._restored_layout = self.position, state.get("layout")
 
     @abstractmethod
     def __len__(self) -> int:
@@ -91,6 +101,8 @@ class ResumableLoader(ABC, Generic[T]):
     def __iter__(self) -> Iterator[T]:
         # A generator's body runs at the first `next`. Lightning may call `iter` before `set_epoch`, but no `next`.
         start, self._resume_from = self._resume_from, 0
+        if start:
+            self._check_layout(start)
         if start > len(self):
             raise UserError(
                 f"the checkpoint was written after {start} batches of an epoch, but now an epoch has {len(self)}: "
@@ -99,6 +111,17 @@ class ResumableLoader(ABC, Generic[T]):
         for number, batch in enumerate(self.batches(start), start + 1):
             self.position = number
             yield batch
+
+    def _check_layout(self, start: int) -> None:
+        """Raise a UserError if batch number `start` of the restored epoch was another one than here."""
+        before, now = self._restored_layout, self.layout
+        if before is None or before == now:
+            return
+        changes = [f"{name} {before.get(name)} -> {value}" for name, value in now.items() if before.get(name) != value]
+        raise UserError(
+            f"the checkpoint was written in the middle of an epoch, after {start} batches, and since then "
+            f"{', '.join(changes)}: change that at the end of an epoch, or start a new run"
+        )
 
 
 def generator_of(*key: int) -> torch.Generator:

@@ -1,6 +1,7 @@
 """Data held as tensors: a batch is ONE gather, in an order that can be stopped and resumed anywhere."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,6 +79,15 @@ class TensorLoader(ResumableLoader[Batch]):
         """Number of batches in an epoch, the same for every process."""
         full, left_over = divmod(self.num_samples, self.batch_size * self.world_size)
         return full + (left_over >= self.world_size and not self.drop_last)
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """See ResumableLoader."""
+        return {
+            "batch size of all processes": self.batch_size * self.world_size,
+            "shuffle": self.shuffle,
+            "with_replacement": self.with_replacement,
+        }
 
     @property
     def batch_sizes(self) -> list[int]:

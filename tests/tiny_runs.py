@@ -89,5 +89,5 @@ def copied(run, folder):
 
 def replaced(value, old, new):
     if isinstance(value, dict):
-        return {key: replaced(item, old, new) for key, item in value.items()}
+        return {replaced(key, old, new): replaced(item, old, new) for key, item in value.items()}
     return value.replace(old, new) if isinstance(value, str) else value

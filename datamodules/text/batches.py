@@ -63,6 +63,11 @@ class TextStreams(ResumableLoader[TextBatch]):
         """Number of batches in which the streams together read the text once."""
         return len(self.tokens) // (self.batch_size * self.world_size) // self.chunk_length
 
+    @property
+    def layout(self) -> dict[str, Any]:
+        """See ResumableLoader."""
+        return layout_of(self)
+
     def _number(self, position: int) -> int:
         """The number, over all epochs, of the batch at `position` of this one."""
         return (0 if self.repeat else self.epoch * len(self)) + position
@@ -128,6 +133,11 @@ class TextChunks(ResumableLoader[TextBatch]):
         """Number of batches that hold as many characters as the text, at least one."""
         return max(1, len(self.tokens) // (self.batch_size * self.world_size * self.chunk_length))
 
+    @property
+    def layout(self) -> dict[str, Any]:
+        """See ResumableLoader."""
+        return layout_of(self)
+
     def batches(self, start: int) -> Iterator[TextBatch]:
         """The batches of this process and epoch from number `start` on."""
         window = torch.arange(self.chunk_length + 1)
@@ -137,6 +147,15 @@ class TextChunks(ResumableLoader[TextBatch]):
             drawn = torch.randint(places, (self.batch_size * self.world_size,), generator=generator)
             chunk = self.tokens[drawn[self.rank :: self.world_size].unsqueeze(1) + window]
             yield chunk[:, :-1], chunk[:, 1:], False
+
+
+def layout_of(loader: TextStreams | TextChunks) -> dict[str, Any]:
+    """See ResumableLoader.layout."""
+    return {
+        "batches": "streams" if isinstance(loader, TextStreams) else "chunks",
+        "batch size of all processes": loader.batch_size * loader.world_size,
+        "chunk_length": loader.chunk_length,
+    }
 
 
 class HeldOutText(ResumableLoader[TextBatch]):

@@ -86,7 +86,8 @@ class Text(DescribedDataModule):
 
         self._hash: str | None = None
         self.streams: TextStreams | None = None
-        self.following = -1  # see TextStreams; from a checkpoint
+        self.following = -1  # see TextStreams; from a checkpoint, whose streams had this layout
+        self.layout: dict[str, Any] | None = None
 
     @cached_property
     def texts(self) -> list[str]:
@@ -169,7 +170,8 @@ class Text(DescribedDataModule):
         repeat = getattr(self.trainer, "overfit_batches", 0) > 0  # which asks for the same batches in every epoch
         if self.batches == "streams":
             self.streams = TextStreams(self.train_tokens, self.batch_size, self.chunk_length, repeat)
-            self.streams.following = self.following
+            if self.layout in (None, self.streams.layout):  # with another, no stream goes on where it was
+                self.streams.following = self.following
             return self.streams
         return TextChunks(self.train_tokens, self.batch_size, self.chunk_length, self.seed, repeat)
 
@@ -189,13 +191,14 @@ class Text(DescribedDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """Which batch continues the last one; Lightning restores a loader's state in the middle of an epoch alone."""
-        following = {} if self.streams is None else {"following": self.streams.following}
-        return super().state_dict() | following
+        if self.streams is None:
+            return super().state_dict()
+        return super().state_dict() | {"following": self.streams.following, "layout": self.streams.layout}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See state_dict."""
         super().load_state_dict(state_dict)
-        self.following = state_dict.get("following", -1)
+        self.following, self.layout = state_dict.get("following", -1), state_dict.get("layout")
 
     def on_after_batch_transfer(self, batch: TextBatch, dataloader_idx: int) -> TextBatch:
         """Indices as PyTorch's embedding wants them; 8 bits a character are transferred."""

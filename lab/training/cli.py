@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
 from lightning_fabric.utilities.seed import reset_seed
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser
@@ -19,12 +20,20 @@ from lab.errors import UserError
 from lab.program import command_line, program
 from lab.training import registry
 from lab.training.callbacks import run_callbacks
+from lab.training.changed_options import (
+    RecordedOptions,
+    changed_options,
+    check_changes,
+    print_changes,
+    recorded_options,
+)
 from lab.training.checkpoint_io import with_atomic_checkpoints
-from lab.training.checkpoints import carried, check_carried, check_checkpoint, check_weights
+from lab.training.checkpoints import carried, check_carried, check_checkpoint, check_weights, read_checkpoint
 from lab.training.given import read_given
 from lab.training.mistakes import construction_mistake, parser_message, tidy
 from lab.training.next_steps import next_steps
 from lab.training.numbers_in_range import check_numbers
+from lab.training.optimizer_options import GivenOptimizerOptions
 from lab.training.option_checks import check_names
 from lab.training.precision import check_precision, usable_precision
 from lab.training.predictions import write_predictions
@@ -169,9 +178,12 @@ class ProjectCLI(OpenLightningCLI):
         model = find_class(options.model.class_path, LightningModule)
         check_pair(model, find_class(options.data.class_path, LightningDataModule))
         check_precision(options.trainer.precision, model)
+        give_an_end(options.trainer)
         if options.ckpt_path is not None:
             check_checkpoint(options.ckpt_path, options.model.class_path)
             self.take_from_checkpoint()
+            if command == "fit":
+                self.compare_with_checkpoint()
         elif command != "fit":
             raise UserError(f"{command} needs a checkpoint: --ckpt_path RUN/checkpoints/last.ckpt")
         writes = is_first_process()
@@ -188,7 +200,6 @@ class ProjectCLI(OpenLightningCLI):
                 check_run_dir(folder.path, options.ckpt_path)  # again: another run may have begun and ended in between
         self.run_state.folder = folder
         options.run_dir = str(folder.path)
-        give_an_end(options.trainer)
 
     def default_folder(self, writes: bool) -> RunFolder:
         """The one that is named after the config or, without one, after model and data."""
@@ -205,6 +216,15 @@ class ProjectCLI(OpenLightningCLI):
             if name in data_options and data_options[name] is None:
                 data_options[name] = list(value)
                 self.from_checkpoint.append(name)
+
+    def compare_with_checkpoint(self) -> None:
+        """Say which options differ from those of the run that wrote the checkpoint, and refuse what may not."""
+        before = recorded_options(read_checkpoint(self.options.ckpt_path), self.options.ckpt_path)
+        if before is not None:
+            now = yaml.safe_load(self.options_text())
+            changes = changed_options(before, now)
+            check_changes(changes, now)
+            print_changes(changes, now)
 
     def instantiate_classes(self) -> None:
         """Make data, model and trainer; what a checkpoint holds must fit the model."""
@@ -239,9 +259,10 @@ class ProjectCLI(OpenLightningCLI):
         """Add those of every run; the precision is one that the machine computes in."""
         config["precision"] = usable_precision(config.get("precision"), config.get("accelerator", "auto"))
         config["plugins"] = with_atomic_checkpoints(config.get("plugins"))
+        kept = [RecordedOptions(self.options_text()), GivenOptimizerOptions()] if self.subcommand == "fit" else []
         return run_callbacks(
             self.model,
-            [self.summary, *self.extra_callbacks, *callbacks],
+            [self.summary, *kept, *self.extra_callbacks, *callbacks],
             shows_progress=config.get("enable_progress_bar") is not False,
             trains=self.subcommand == "fit",
             checkpoint_dir=Path(self.options.run_dir) / "checkpoints"
@@ -249,27 +270,38 @@ class ProjectCLI(OpenLightningCLI):
             else None,
         )
 
-    def write_config(self, run_dir: Path) -> None:
-        """Write every option to `config.yaml`; a resumed run whose options differ keeps both files."""
-        if not is_first_process():
-            return
+    def options_text(self) -> str:
+        """Every option as in `config.yaml`, without what only this start has: config files and the checkpoint."""
         stored = self.options.clone()
         stored.ckpt_path = None
         stored.config = None
         for name in self.from_checkpoint:
             stored.data.init_args[name] = None
-        text = self.command_parser(str(self.subcommand)).dump(stored, skip_none=False)
-        self.run_state.config_file = config_file(run_dir, text)
-        self.run_state.config_file.write_text(text)
+        return str(self.command_parser(str(self.subcommand)).dump(stored, skip_none=False))
+
+    def write_config(self, run_dir: Path) -> Path | None:
+        """Write every option to `config.yaml`; a resumed run whose options differ keeps both files.
+
+        Returns the file if it is new.
+        """
+        if not is_first_process():
+            return None
+        text = self.options_text()
+        path = self.run_state.config_file = config_file(run_dir, text)
+        is_new = not path.exists()
+        path.write_text(text)
+        return path if is_new else None
 
     def run_subcommand(self, subcommand: str) -> None:
         """Run the command, with its config beside the results."""
-        self.write_config(Path(self.options.run_dir))
+        new_config = self.write_config(Path(self.options.run_dir))
         reset_seed()  # as Lightning does for several processes: then one process draws the same noise
         try:
             super().run_subcommand(subcommand)
-        except BaseException:
+        except BaseException as error:
             close_wandb(self.trainer)
+            if isinstance(error, UserError) and new_config is not None and not self.summary.trained:
+                new_config.unlink()  # these options were refused, and nothing was done with them
             raise
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:

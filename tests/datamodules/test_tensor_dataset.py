@@ -155,6 +155,7 @@ def test_state_continues_behind_the_last_batch():
     loader.set_epoch(2)
     for _, _ in zip(range(3), loader, strict=False):
         state = loader.state_dict()
+    assert state.pop("layout") == {"batch size of all processes": 3, "shuffle": True, "with_replacement": False}
     assert state == {"seed": 7, "epoch": 2, "position": 3}
 
     resumed = loader_of(20, 3, shuffle=True, seed=0)  # the seed comes with the state
@@ -172,6 +173,35 @@ def test_state_of_a_finished_epoch_starts_the_next_at_its_beginning():
     resumed = loader_of(20, 3, shuffle=True)
     resumed.load_state_dict(loader.state_dict())
     assert batches_of(resumed, 1) == next_epoch
+
+
+@pytest.mark.parametrize("change", [{"batch_size": 4}, {"shuffle": False}, {"with_replacement": True}])
+def test_state_of_the_middle_of_an_epoch_needs_the_layout_that_it_counts_in(change):
+    loader = loader_of(20, 3, shuffle=True)
+    for _, _ in zip(range(3), loader, strict=False):
+        state = loader.state_dict()
+    resumed = loader_of(20, **{"batch_size": 3, "shuffle": True, **change})
+    resumed.load_state_dict(state)
+    ((name, value),) = change.items()
+    with pytest.raises(ValueError, match=f"the middle of an epoch, after 3 batches, and since then .* -> {value}: "):
+        next(iter(resumed))
+    resumed.load_state_dict(state)
+    resumed.set_epoch(1)  # at the end of an epoch one may go on with any
+    assert batches_of(resumed, 1) == batches_of(loader_of(20, **{"batch_size": 3, "shuffle": True, **change}), 1)
+
+
+def test_two_processes_go_on_in_the_middle_of_an_epoch_of_one_with_half_its_batch_size():
+    loader = loader_of(20, 4, shuffle=True)
+    everything = batches_of(loader)
+    for _, _ in zip(range(2), loader, strict=False):
+        state = loader.state_dict()
+    shares = []
+    for rank in (0, 1):
+        half = TensorLoader((torch.arange(20),), 2, shuffle=True, rank=rank, world_size=2)
+        half.load_state_dict(state)
+        shares.append([batch[0].tolist() for batch in half])
+    joint = [[sample for pair in zip(*parts, strict=True) for sample in pair] for parts in zip(*shares, strict=True)]
+    assert joint == everything[2:]
 
 
 def test_state_beyond_the_end_of_the_epoch_is_refused():

@@ -78,6 +78,22 @@ def test_a_loader_goes_on_in_the_middle_of_an_epoch(kind):
         assert continues == other_continues == (kind is TextStreams)
 
 
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (TextStreams(places(500), 2, 10), "batch size of all processes 4 -> 2"),
+        (TextStreams(places(500), 4, 5), "chunk_length 10 -> 5"),
+        (TextChunks(places(500), 4, 10), "batches streams -> chunks"),
+    ],
+)
+def test_the_middle_of_an_epoch_is_that_of_the_same_batches(other, told):
+    straight = TextStreams(places(500), 4, 10)
+    next(iter(straight))
+    other.load_state_dict(straight.state_dict())
+    with pytest.raises(ValueError, match=f"after 1 batches, and since then {told}: change that at the end"):
+        next(iter(other))
+
+
 def test_chunks_are_drawn_anew_by_seed_epoch_and_position():
     def starts(seed, epoch):
         loader = TextChunks(places(1000), 5, 10, seed=seed)

@@ -94,3 +94,20 @@ def test_text_says_what_it_consists_of_and_what_changed(tmp_path, capsys):
     data.setup("validate")
     data.load_state_dict(state)
     assert capsys.readouterr().err.endswith("was written: other contents of the same size\n")
+
+
+@pytest.mark.parametrize(("chunk_length", "goes_on"), [(20, True), (21, False)])  # both: 6 batches of 4 streams
+def test_streams_that_are_cut_in_another_way_do_not_go_on_from_the_state_of_a_checkpoint(chunk_length, goes_on):
+    def text_of(chunk_length):
+        text = Text(batch_size=4, chunk_length=chunk_length)
+        text.trainer = None
+        text.setup("fit")
+        text.train_tokens = text.train_tokens[: 4 * 6 * 21]
+        return text
+
+    before, now = text_of(20), text_of(chunk_length)
+    list(before.train_dataloader())
+    now.load_state_dict(before.state_dict())
+    loader = now.train_dataloader()
+    loader.set_epoch(1)
+    assert [continues for *_, continues in loader][:2] == [goes_on, True]
