@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+UNFINISHED = ".unfinished"  # how the names of unfinished files end
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -18,7 +20,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             unfinished.write_text(text)
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.unfinished")
+    unfinished = path.with_name(f"{unfinished_prefix(path)}{uuid.uuid4().hex}{UNFINISHED}")
     try:
         yield unfinished
         with unfinished.open("rb") as file:
@@ -27,6 +29,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def unfinished_prefix(path: Path) -> str:
+    """How the names of the unfinished files of `path` begin, short enough where that name is as long as may be."""
+    return f".{path.name[:50]}."
 
 
 SYSTEM_NAMES = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "thumbs.db", "ehthumbs.db", "desktop.ini"}

@@ -8,10 +8,11 @@ import importlib
 import sys
 
 from lab.commands.table import COMMANDS
-from lab.errors import MISTAKE
+from lab.errors import MISTAKE, UserError
 from lab.outcome import explained
 from lab.program import program
 from lab.stops import Stops
+from lightning_models.modules.class_paths import allowed
 
 HELP = """usage: {program} COMMAND [options]
 
@@ -31,7 +32,8 @@ examples:
 
 `{program} COMMAND --help` lists the options of a command;
 `{program} fit --model.help GAN` and `--data.help MNIST` those of a class.
-`--traceback` after any command prints the traceback of an error as well as its message.
+`--traceback` after any command prints the traceback of an error as well as its message;
+`--allow PACKAGE` lets it import a package of your own that a checkpoint names.
 """
 
 
@@ -61,5 +63,26 @@ def run(args: list[str]) -> None:
         print(f"error: there is no command '{command}': {hint}", file=sys.stderr)
         sys.exit(MISTAKE)
     with explained(show_traceback="--traceback" in options):
-        module = importlib.import_module(f"lab.commands.{command}")
-        module.run([option for option in options if option != "--traceback"])
+        options, packages = without_allowed([option for option in options if option != "--traceback"])
+        with allowed(packages):
+            module = importlib.import_module(f"lab.commands.{command}")
+            module.run(options)
+
+
+def without_allowed(options: list[str]) -> tuple[list[str], list[str]]:
+    """The options without every `--allow PACKAGE`, and these packages; see `lightning_models.modules.class_paths`.
+
+    Raises:
+        UserError: for one without a package.
+    """
+    kept, packages, words = [], [], iter(options)
+    for word in words:
+        name, has_value, value = word.partition("=")
+        if name != "--allow":
+            kept.append(word)
+            continue
+        package = value if has_value else next(words, "")
+        if not package.replace(".", "").isidentifier():
+            raise UserError(f"--allow is '{package}': expected the name of a Python package, such as my_package")
+        packages.append(package.partition(".")[0])
+    return kept, packages

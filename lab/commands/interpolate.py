@@ -2,7 +2,7 @@
 
 import argparse
 
-from lab.commands.output import picture_file
+from lab.commands.output import picture_file, save_picture
 from lab.commands.parser import Parser
 from lab.errors import UserError
 from lab.training.checkpoints import load_model
@@ -18,7 +18,7 @@ def run(options: list[str]) -> None:
         raise UserError(f"{given.ckpt_path} holds a {type(model).__name__}, which generates no images")
     output = picture_file(given.output, given.overwrite)
     images = model.interpolation(given.steps, given.seed, given.mode)
-    to_picture(images, given.steps).save(output)
+    save_picture(to_picture(images, given.steps), output)
     print(f"{output}: {len(images)} images of {type(model).__name__}, seed {given.seed}")
 
 

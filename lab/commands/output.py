@@ -1,8 +1,14 @@
 """Files that a command writes: checked before anything is computed, never overwritten unless asked to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from PIL import Image
+
 from lab.errors import UserError
+from lab.files import atomic_write
+from lab.outcome import refusal
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -29,3 +35,25 @@ def picture_file(path: str, overwrite: bool) -> Path:
     if output.suffix.lower() not in PICTURE_ENDINGS:
         raise UserError(f"--output {output}: the name must end in .png, .jpg or .webp")
     return output
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[Path]:
+    """A file to write to, which becomes `output` when it is whole; see `atomic_write`.
+
+    Raises:
+        UserError: if the file system refuses it.
+    """
+    try:
+        with atomic_write(output) as unfinished:
+            yield unfinished
+    except OSError as error:
+        if (reason := refusal(error)) is None:
+            raise
+        raise UserError(f"cannot write {output}: {reason.rpartition(': ')[2]}") from error
+
+
+def save_picture(picture: Image.Image, output: Path) -> None:
+    """Write a picture in the format that the name says."""
+    with writing(output) as unfinished:
+        picture.save(unfinished, format=Image.registered_extensions()[output.suffix.lower()])

@@ -5,7 +5,7 @@ from typing import Any
 
 from pytorch_lightning import LightningModule
 
-from lab.commands.output import PICTURE_ENDINGS, output_file, picture_file
+from lab.commands.output import PICTURE_ENDINGS, output_file, picture_file, save_picture, writing
 from lab.commands.parser import Parser
 from lab.errors import UserError
 from lab.training.checkpoints import load_model
@@ -58,7 +58,7 @@ def sample_images(model: ImageGenerator, given: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise UserError(f"--{option} is {value}: expected at least 1")
     images = model.sample(count, given.seed)
-    to_picture(images, columns or round(count**0.5)).save(output)
+    save_picture(to_picture(images, columns or round(count**0.5)), output)
     print(f"{output}: {len(images)} images of {type(model).__name__}, seed {given.seed}")
 
 
@@ -74,7 +74,8 @@ def sample_text(model: CharLanguageModel, given: argparse.Namespace) -> None:
     if output is None:
         print(text)
     else:
-        output.write_text(text, encoding="utf-8")
+        with writing(output) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
         print(f"{output}: {len(text):,} characters of {type(model).__name__}, seed {given.seed}")
 
 

@@ -20,6 +20,7 @@ from lab.studies import engine
 from lab.studies.queue import requeue_stale, retry_failed
 from lab.studies.storage import open_storage, without_password
 from lab.studies.study_file import Study, describe
+from lab.training.run_folder import make_folder
 
 MOST_CHECKED = 200  # settings whose model is made before anything runs; of a larger study the first ones
 
@@ -45,7 +46,7 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
         return
     if study_dir.is_dir() and any(study_dir.iterdir()):
         raise UserError(f"--study_dir {study_dir} holds other files: give a folder that is empty or does not exist yet")
-    study_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(study_dir, f"--study_dir {study_dir}")
     packages = ("torch", "pytorch-lightning", "optuna")
     kept = {
         **study.as_dict(),

@@ -6,11 +6,14 @@ import json
 import math
 import os
 import re
+import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from optuna import TrialPruned
 
+from lab.errors import UserError
 from lab.stops import STATUSES
 from lab.studies.study_file import Setting, Study, describe
 
@@ -23,7 +26,7 @@ def run_dir_of(study_dir: Path, number: int, setting: Setting, seed: int, retrie
     """The run folder of a trial: `trials/0007-latent_dim=50-seed=1`, or the same with `-attempt2`, `-attempt3`, ...
 
     A run with a checkpoint is resumed in its folder, and one that has ended is reused, unless the trial failed and is
-    `retried`; any other attempt gets a new folder.
+    `retried`; any other attempt gets a new folder. A checkpoint that cannot be opened is set aside first.
     """
     words = re.sub(r"[^\w.=+-]+", "-", describe(setting)).strip("-")[:80]
     path = study_dir / "trials" / f"{number:04}-{words}-seed={seed}"
@@ -31,6 +34,8 @@ def run_dir_of(study_dir: Path, number: int, setting: Setting, seed: int, retrie
     while candidate.exists():
         attempt, last = attempt + 1, candidate
         candidate = path.with_name(f"{path.name}-attempt{attempt}")
+    if last is not None:
+        set_aside_if_broken(last)
     continues = last is not None and (can_resume(last) or (has_ended(last) and not retried))
     return last if last is not None and continues else candidate
 
@@ -38,6 +43,21 @@ def run_dir_of(study_dir: Path, number: int, setting: Setting, seed: int, retrie
 def can_resume(run_dir: Path) -> bool:
     """Whether a run left a checkpoint before its end."""
     return (run_dir / "checkpoints" / "last.ckpt").is_file() and not has_ended(run_dir)
+
+
+def set_aside_if_broken(run_dir: Path) -> None:
+    """Rename the checkpoint that a trial would be resumed from if it cannot be opened, and say so."""
+    if not can_resume(run_dir):
+        return
+    from lab.training.checkpoints import read_checkpoint
+
+    path = run_dir / "checkpoints" / "last.ckpt"
+    try:
+        read_checkpoint(str(path), every_byte=True)
+    except UserError as error:
+        aside = next(name for n in count(1) if not (name := path.with_name(f"last.ckpt.broken-{n}")).exists())
+        path.rename(aside)
+        print(f"{run_dir.name}: starts anew, and {path.name} is now {aside.name}: {error}", file=sys.stderr, flush=True)
 
 
 def has_ended(run_dir: Path) -> bool:

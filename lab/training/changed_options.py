@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,14 +15,15 @@ from lab.compat.moved import current_config
 from lab.compat.moved_options import current_model
 from lab.errors import UserError
 from lab.training import registry
+from lab.training.checkpoints import config_of_run
 from lab.training.given import CLASS, flattened
 from lab.training.signatures import find_class
 
 OF_A_START = ("config", "ckpt_path", "run_dir", "quiet")  # of the command, not of the run
 
 # Options of this project's data that may change on a resume; all others decide which samples there are and in which
-# split they are. "What lies where" is told by the fingerprint of the data, "what is drawn for a batch" is a function of
-# the batch alone, and the loader refuses what it cannot go on with in the middle of an epoch (`ResumableLoader.layout`).
+# split they are. That other data lies there is told by its fingerprint; what is drawn for a batch is a function of the
+# batch alone; and the loader refuses what it cannot go on with in the middle of an epoch (`ResumableLoader.layout`).
 LIES_WHERE = ("path", "root", "download", "cache_dir", "predict_path", *registry.CARRIED)
 DRAWN_FOR_A_BATCH = ("horizontal_flip", "random_shift")
 REFUSED_BY_THE_LOADER = ("batch_size", "batches", "chunk_length", "shuffle", "with_replacement", "drop_last")
@@ -51,21 +51,11 @@ def recorded_options(checkpoint: dict[str, Any], path: str) -> dict[str, Any] | 
     Checkpoints of earlier versions do not have them: those of the run folder are taken, if the checkpoint lies in one.
     """
     text = checkpoint.get("options")
-    if text is None and (file := config_beside(path)).is_file():
-        text = file.read_text(encoding="utf-8")
-    try:
-        options = current_config(yaml.safe_load(text)) if isinstance(text, str) else None
-    except yaml.YAMLError:
-        return None  # a config.yaml that was edited by hand
+    options = current_config(yaml.safe_load(text) if isinstance(text, str) else config_of_run(path))
     if not isinstance(options, dict):
         return None
     model = options.get("model")
     return {**options, "model": current_model(model)} if isinstance(model, dict) else options
-
-
-def config_beside(path: str) -> Path:
-    """The config.yaml of the run folder that a checkpoint lies in, RUN/checkpoints/last.ckpt."""
-    return Path(path).expanduser().parent.parent / "config.yaml"
 
 
 def changed_options(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import CheckpointIO, TorchCheckpointIO
 
-from lab.files import atomic_write
+from lab.files import UNFINISHED, atomic_write, unfinished_prefix
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -27,9 +27,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             return
         path = Path(path)
         if path.parent.is_dir():
-            prefix, suffix = f".{path.name}.", ".unfinished"
             for left in path.parent.iterdir():
-                if left.name.startswith(prefix) and left.name.endswith(suffix):
+                if left.name.startswith(unfinished_prefix(path)) and left.name.endswith(UNFINISHED):
                     left.unlink(missing_ok=True)
         with atomic_write(path) as unfinished:
             torch.save(checkpoint, unfinished)

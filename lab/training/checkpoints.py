@@ -1,27 +1,25 @@
 """Opens checkpoints and checks that they fit a model, with a message for whatever can be wrong with one."""
 
 import difflib
-import importlib
-import importlib.util
-import pickle
-import zipfile
 from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
+import yaml
 from pytorch_lightning import LightningModule
 
 from lab.compat.moved_options import current_checkpoint
 from lab.errors import UserError
 from lab.training import registry
+from lightning_models.modules.class_paths import allowed, check_checkpoint_names, class_at, packages_in
+from lightning_models.modules.plain_checkpoint import open_checkpoint
 
 
-def read_checkpoint(path: str) -> dict[str, Any]:
-    """The content of a Lightning checkpoint, opened without running any code that is in it.
+def read_checkpoint(path: str, every_byte: bool = False) -> dict[str, Any]:
+    """The content of a Lightning checkpoint under the names of today; see `open_checkpoint`.
 
     Raises:
-        UserError: if the file does not exist or is not a checkpoint.
+        UserError: if the file does not exist, is not a checkpoint or is damaged.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -33,16 +31,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         else:
             message += ": a run keeps its own in RUN/checkpoints/last.ckpt"
         raise UserError(message)
-    if not zipfile.is_zipfile(file):
-        raise UserError(f"{path} is not a checkpoint, or was cut off: use another one of the same run")
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise UserError(f"{path} cannot be opened as a checkpoint ({reason})") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is not a Lightning checkpoint: it holds no state_dict")
-    return current_checkpoint(checkpoint)
+    return current_checkpoint(open_checkpoint(file, every_byte))
 
 
 def model_class(checkpoint: dict[str, Any]) -> str | None:
@@ -53,7 +42,7 @@ def model_class(checkpoint: dict[str, Any]) -> str | None:
 
 def check_checkpoint(path: str, class_path: str) -> None:
     """Raise a UserError unless the checkpoint holds weights of `class_path`."""
-    found = model_class(read_checkpoint(path))
+    found = model_class(read_checkpoint(path, every_byte=True))
     if found is not None and found != class_path:
         raise UserError(
             f"{path} holds a {found.rpartition('.')[2]}, but the model is a {class_path.rpartition('.')[2]}: "
@@ -115,16 +104,40 @@ def preview(values: Sequence[str] | None, most: int = 8) -> str:
 def load_model(path: str) -> LightningModule:
     """The model of a checkpoint, on the CPU, in evaluation mode.
 
+    Classes of other projects are imported if the user has named their packages: with `--allow`, or in the config.yaml
+    of the run that the checkpoint belongs to.
+
     Raises:
-        UserError: if its class is not one of this project, or no longer exists.
+        UserError: if its class is not allowed or does not exist, or the checkpoint does not fit it.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, every_byte=True)
     name = model_class(checkpoint)
-    if name is None or not name.startswith("lightning_models."):
-        raise UserError(f"{path} holds no model of this project: its class is {name}")
-    module_name, _, class_name = name.rpartition(".")
-    known = importlib.util.find_spec(module_name) is not None
-    model = getattr(importlib.import_module(module_name), class_name, None) if known else None
-    if not (isinstance(model, type) and issubclass(model, LightningModule)):
-        raise UserError(f"{path} holds a {name}, which does not exist in this version")
-    return model.load_from_checkpoint(Path(path).expanduser(), map_location="cpu", weights_only=True).eval()
+    if name is None:
+        raise UserError(f"{path} holds no model of this project: its class is None")
+    with allowed(packages_in(config_of_run(path))):
+        check_checkpoint_names(checkpoint, path)
+        try:
+            model = class_at(name)
+        except UserError as error:
+            raise UserError(f"{path} holds a {name}, which does not exist here: {error}") from error
+        if not (isinstance(model, type) and issubclass(model, LightningModule)):
+            raise UserError(f"{path} holds a {name}, which is no model")
+        try:
+            loaded = model.load_from_checkpoint(Path(path).expanduser(), map_location="cpu", weights_only=True)
+        except UserError:
+            raise
+        except Exception as error:  # weights or options that the class does not take
+            reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())[:300]
+            raise UserError(f"{path} does not fit the class {name} of today: {reason}") from error
+    return loaded.eval()
+
+
+def config_of_run(path: str) -> Any:
+    """The options in the config.yaml of the run folder that a checkpoint lies in; None if there is none."""
+    file = Path(path).expanduser().absolute().parent.parent / "config.yaml"
+    if not file.is_file():
+        return None
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None  # was edited, and is not needed

@@ -6,7 +6,6 @@ Lightning's or an optimizer of torch's refuses; what Lightning raises over an op
 that refuses. All else is a bug.
 """
 
-import errno
 import linecache
 import re
 from pathlib import Path
@@ -22,15 +21,15 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.optim import Optimizer
 
 from lab.errors import UserError
+from lab.outcome import refusal
 from lab.training.given import Given
-from lab.training.option_checks import nearest
 from lab.training.option_in_question import NAMED_AND_QUOTED, NAMED_AND_SET, nodes_of, option_in_question, owners_of
 from lab.training.signatures import Option, in_words, options_of
+from lightning_models.modules.class_paths import nearest
 
 JSONARGPARSE, LIGHTNING = (Path(str(library.__file__)).parent for library in (jsonargparse, pytorch_lightning))
 LIBRARIES = (JSONARGPARSE, LIGHTNING, *(Path(str(library.__file__)).parent for library in (lightning_fabric, torch)))
 FIRST_LEVEL = {"seed_everything": bool | int, "run_dir": str | None, "ckpt_path": str | None, "quiet": bool}
-REFUSED_BY_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 EXPECTED = {  # what Lightning's own messages leave out
     "trainer.accelerator": "expected auto, cpu, or gpu where torch finds one",
     "trainer.devices": "expected a whole number from 1 up, or auto",
@@ -121,9 +120,8 @@ def run_mistake(error: Exception, config: dict[str, Any]) -> UserError | None:
     if isinstance(error, UserError):
         return error
     frames = frames_of(error)
-    refused = isinstance(error, OSError) and error.errno in REFUSED_BY_THE_DISK and error.filename is not None
-    if refused and isinstance(error, OSError):
-        return UserError(f"{error.filename}: {error.strerror}")
+    if (refused := refusal(error)) is not None:
+        return UserError(refused)
     if (
         isinstance(error, MisconfigurationException)
         or any(frame.f_code.co_name == "configure_optimizers" for frame, _ in frames)

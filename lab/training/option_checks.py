@@ -3,8 +3,6 @@
 Checked against the signatures of the classes before the parser runs, which knows the same but says it in a page.
 """
 
-import difflib
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lab.errors import UserError
@@ -14,13 +12,13 @@ from lab.training.signatures import (
     Option,
     built_class,
     find_class,
-    find_module,
     in_words,
     options_of,
     subclasses,
     takes_bool,
     unclear_builder,
 )
+from lightning_models.modules.class_paths import module_at, nearest, no_such_module
 
 MOST_LISTED = 20
 OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")  # those that a message proposes, of the many that torch has
@@ -142,9 +140,9 @@ def no_such_class(path: str, name: str, base: type, found: Any) -> str:
     if found is not None:
         return f"--{path} {name}: this is no kind of {base.__name__}; choose one of {names_of(base)}"
     module_name, _, short = name.rpartition(".")
-    module = find_module(module_name)
+    module = module_at(module_name)
     if module_name and module is None:
-        return f"--{path} {name}: there is no module {module_name}; is its folder on the Python path?"
+        return f"--{path} {name}: {no_such_module(name)}"
     own = [n for n, kind in vars(module or registry).items() if isinstance(kind, type) and issubclass(kind, base)]
     proposed = own if module else names_of(base, path).split(", ")
     listed = f"; choose one of {', '.join(proposed)}" if proposed else ""
@@ -159,10 +157,3 @@ def names_of(base: type, path: str = "") -> str:
     if len(names) > MOST_LISTED:
         names = [name for name in names if name in OPTIMIZERS] or [*names[:MOST_LISTED], "..."]
     return ", ".join(names)
-
-
-def nearest(name: str, names: Iterable[str] | Sequence[str]) -> str:
-    """`; did you mean A or B?`, or nothing."""
-    by_lower = {known.lower(): known for known in names}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(by_lower[c] for c in close)}?" if close else ""

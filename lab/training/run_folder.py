@@ -35,10 +35,7 @@ class RunFolder:
         if not writes:
             return
         self.created = [folder for folder in (path, *path.parents) if not folder.exists()]
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"cannot create the run folder {path}: {error.strerror}") from error
+        make_folder(path.parent, f"the run folder {path}")
         try:
             path.mkdir(exist_ok=not is_new)
         except FileExistsError:
@@ -53,6 +50,20 @@ class RunFolder:
             with suppress(OSError):  # not empty: another run has started there
                 for folder in self.created[1:]:
                     folder.rmdir()
+
+
+def make_folder(folder: Path, wanted: str) -> None:
+    """Create a folder and those that it lies in, where they do not exist.
+
+    Raises:
+        UserError: if that is impossible; it says that what is `wanted` cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        file = next((path for path in (folder, *folder.parents) if path.is_file()), None)
+        reason = error.strerror if file is None else f"{file} is a file, no folder"
+        raise UserError(f"cannot create {wanted}: {reason}") from error
 
 
 def unused_folder(path: Path, writes: bool) -> RunFolder:

@@ -1,6 +1,5 @@
 """What the constructor of a class takes: names, types in words, and the classes that fit a type."""
 
-import importlib
 import inspect
 import types
 from collections.abc import Callable, Iterable
@@ -11,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from torch import nn
 
 from lab.compat.moved import current_path
+from lightning_models.modules.class_paths import module_at
 
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
 CONTAINERS = (list, tuple, set, dict)
@@ -123,18 +123,8 @@ def find_class(name: str, base: type) -> Any:
     if name in (known := subclasses(base)):
         return known[name]
     module_name, _, attribute = current_path(name).rpartition(".")
-    module = find_module(module_name)
+    module = module_at(module_name)
     return None if module is None else getattr(module, attribute, None)
-
-
-def find_module(name: str) -> types.ModuleType | None:
-    """The module of that name; None if there is none."""
-    try:
-        return importlib.import_module(name) if name else None
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            return None
-        raise  # the module is there, and imports one that is not
 
 
 def in_words(hint: Any) -> str | None:

@@ -4,19 +4,16 @@ import hashlib
 import json
 import os
 import shutil
-import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from lab.compat.moved import current_path
 from lab.errors import UserError, UserFileError
 from lab.files import atomic_write
-from lightning_models import image_classifier
 from lightning_models.feature_extractors.networks import FeatureExtractor, Features, ImageShape
+from lightning_models.modules.class_paths import check_checkpoint_names, class_at
+from lightning_models.modules.plain_checkpoint import PlainCheckpoint, open_checkpoint
 
 OLD_FOLDER = "judges"  # where version 0.1 published classifiers
 WITH_CONFIGS = ("mnist", "digits")  # configs/classifier/<name>_features.yaml trains and publishes these
@@ -148,15 +145,12 @@ def load_classifier(path: Path) -> Any:
     Raises:
         UserError: if the file holds none.
     """
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is not a checkpoint, or is cut off: train the classifier again")
-    model_class = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("model_class", "")
-    module_name, _, class_name = current_path(model_class).rpartition(".")
-    if not module_name.startswith("lightning_models."):
-        raise UserError(f"{path} holds no model of this project: expected an ImageClassifier")
-    family = getattr(sys.modules.get(module_name, image_classifier), class_name, None)  # families are imported by now
-    if family is None or not hasattr(family, "features"):
-        raise UserError(f"{path} holds a {class_name}: expected an ImageClassifier")
+    checkpoint = open_checkpoint(path)
+    check_checkpoint_names(checkpoint, path)
+    name = str(checkpoint.get("model_class"))
+    family = class_at(name) if "." in name else None
+    if not (isinstance(family, type) and issubclass(family, PlainCheckpoint) and hasattr(family, "features")):
+        raise UserError(f"{path} holds a {name.rpartition('.')[2]}: expected an ImageClassifier")
     return family.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval().requires_grad_(False)
 
 

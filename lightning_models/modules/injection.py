@@ -6,14 +6,13 @@ form, which `torch.load(weights_only=True)` opens.
 """
 
 import functools
-import importlib
 import inspect
 from typing import Any, TypeVar
 
 from torch import nn
 
-from lab.compat.moved import current_path
 from lab.errors import UserError
+from lightning_models.modules.class_paths import class_at
 
 T = TypeVar("T")
 PLAIN_TYPES = (bool, int, float, str, type(None))
@@ -32,11 +31,11 @@ def build(given: Any, expected: type[T], *args: Any) -> T:
     """The object that `given` describes: `given(*args)`, or the class of a class_path dict with `args` and init_args.
 
     Raises:
-        UserError: if it is not an `expected`, for instance because a checkpoint names another class.
+        UserError: if it is not an `expected`, for instance because a checkpoint names another class, or one that does
+            not exist.
     """
     if isinstance(given, dict):
-        module_name, _, class_name = current_path(given["class_path"]).rpartition(".")
-        given_class = getattr(importlib.import_module(module_name), class_name)
+        given_class = class_at(given["class_path"])
         if not (isinstance(given_class, type) and issubclass(given_class, expected)):
             raise UserError(f"{given['class_path']} is not a kind of {expected.__name__}")
         return given_class(*args, **given.get("init_args", {}))

@@ -3,16 +3,50 @@
 import inspect
 import os
 import warnings
+import zipfile
 from typing import Any, TypeVar
 
 import torch
 from pytorch_lightning import LightningModule
 
 from lab.compat.moved_options import current_checkpoint
+from lab.errors import UserError
 from lightning_models.metrics.means import keep_sums_of_all_processes
+from lightning_models.modules.class_paths import check_checkpoint_names
 from lightning_models.modules.injection import describe, parameter_names
 
 M = TypeVar("M", bound=LightningModule)
+REMEDY = "use another one of the same run"
+
+
+def open_checkpoint(path: str | os.PathLike[str], every_byte: bool = False) -> dict[str, Any]:
+    """The content of a checkpoint on the CPU; no code in it is run, and nothing is imported for it.
+
+    Args:
+        path: of an existing file.
+        every_byte: read all of it and compare its checksums; otherwise weights are read when they are used.
+
+    Raises:
+        UserError: if the file is no checkpoint, or damaged.
+        OSError: if it cannot be read.
+    """
+    with open(path, "rb") as file:
+        is_whole = zipfile.is_zipfile(file)
+    if not is_whole:
+        raise UserError(f"{path} is not a checkpoint, or was cut off: {REMEDY}")
+    try:
+        damaged = zipfile.ZipFile(path).testzip() if every_byte else None
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # a damaged file makes a reader fail in any way
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(
+            f"{path} cannot be opened as a checkpoint ({reason}): use another one of the same run"
+        ) from error
+    if damaged is not None:
+        raise UserError(f"{path} is damaged (the checksum of {damaged} is wrong): {REMEDY}")
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise UserError(f"{path} is not a Lightning checkpoint: it holds no state_dict")
+    return checkpoint
 
 
 class PlainCheckpoint(LightningModule):
@@ -39,9 +73,15 @@ class PlainCheckpoint(LightningModule):
 
     @classmethod
     def load_from_checkpoint(cls: type[M], checkpoint_path: Any, *args: Any, **kwargs: Any) -> M:
-        """Like Lightning's, also for checkpoints of earlier versions, whose options have other names."""
+        """Like Lightning's, also for checkpoints of earlier versions, whose options have other names.
+
+        Raises:
+            UserError: if the file is no checkpoint, or names classes of other projects whose modules nobody has
+                imported or allowed (see `class_paths`).
+        """
         if isinstance(checkpoint_path, (str, os.PathLike)) and os.path.isfile(checkpoint_path):
-            kept = torch.load(checkpoint_path, map_location="cpu", weights_only=True, mmap=True)
+            kept = open_checkpoint(checkpoint_path)
+            check_checkpoint_names(kept, checkpoint_path)
             if (current := current_checkpoint(kept)) is not kept:
                 kwargs = {**current["hyper_parameters"], **kwargs}
         loaded: M = super().load_from_checkpoint(checkpoint_path, *args, **kwargs)

@@ -1,5 +1,8 @@
 """A user's mistake ends in one message and status 2, a bug in its traceback; either way the traceback is stored."""
 
+import errno
+from pathlib import Path
+
 import pytest
 
 import cli
@@ -28,6 +31,32 @@ def test_the_traceback_of_a_mistake_is_printed_when_asked_for(capsys):
 def test_a_value_error_of_our_own_code_is_a_bug():
     with pytest.raises(ValueError, match="three"), explained():
         raise ValueError("three")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "runs/a"), "runs/a: Read-only file system"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError(errno.ENOSPC, "No space left on device", 7), "No space left on device"),  # a file descriptor
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", Path("a/b")), "a/b: Not a directory"),
+        (OSError(errno.ENAMETOOLONG, "Too long", "y" * 300), f"{'y' * 100}...{'y' * 100}: Too long"),
+        (PermissionError(errno.EACCES, "Permission denied", b"caf\xe9"), "caf\ufffd: Permission denied"),
+    ],
+)  # fmt: skip
+def test_what_the_file_system_refuses_is_one_message_in_every_command(capsys, error, message):
+    with pytest.raises(SystemExit) as stopped, explained():
+        raise error
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(errno.ENOENT, "No such file", "x"), OSError("odd"), BrokenPipeError()]
+)
+def test_other_errors_of_files_are_bugs(error):
+    with pytest.raises(type(error)), explained():
+        raise error
 
 
 def test_ctrl_c_has_the_status_of_a_shell(capsys):

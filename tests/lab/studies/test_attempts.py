@@ -5,6 +5,7 @@ import os
 import signal
 
 import pytest
+import torch
 
 from lab.studies import engine
 from lab.studies import heartbeat as signs
@@ -79,6 +80,30 @@ def test_a_run_that_ended_before_it_was_booked_is_not_run_again(tmp_path):
     assert (found["metrics"]["val/accuracy"], found["parameters"]) == (0.5, 7)
 
 
+def test_a_broken_checkpoint_is_told_and_set_aside_and_the_trial_starts_anew(tmp_path, fake, capsys):
+    file, study_dir = write(tmp_path / "s.yaml", grid={WIDTHS: [[4]]}, seeds=[0]), tmp_path / "study"
+    study, _ = optuna_study_of(file, study_dir)
+    killed = run_dir_of(study_dir, 0, {WIDTHS: [4]}, 0) / "checkpoints"
+    killed.mkdir(parents=True)
+    for content, name in ((b"", "last.ckpt.broken-1"), (b"PK\x03\x04 cut off", "last.ckpt.broken-2")):
+        (killed / "last.ckpt").write_bytes(content)
+        anew = run_dir_of(study_dir, 0, {WIDTHS: [4]}, 0)
+        assert anew.name == f"{killed.parent.name}-attempt2"
+        assert (killed / name).read_bytes() == content
+        told = f"{killed.parent.name}: starts anew, and last.ckpt is now {name}: {killed}/last.ckpt is not a checkpoint"
+        assert capsys.readouterr().err.startswith(told)
+    engine.work(study, study_dir, None)
+    assert [(row["state"], row["run_dir"]) for row in rows(study_dir)] == [("complete", f"trials/{anew.name}")]
+
+
+def test_a_whole_checkpoint_is_resumed_from(tmp_path, capsys):
+    first = run_dir_of(tmp_path, 0, {WIDTHS: [4]}, 0)
+    (first / "checkpoints").mkdir(parents=True)
+    torch.save({"state_dict": {}}, first / "checkpoints" / "last.ckpt")
+    assert run_dir_of(tmp_path, 0, {WIDTHS: [4]}, 0) == first
+    assert capsys.readouterr().err == ""
+
+
 def test_a_worker_whose_trial_was_taken_for_lost_leaves_it_to_others_and_goes_on(tmp_path, monkeypatch, capsys):
     signs_seen, file, study_dir = [], write(tmp_path / "s.yaml", seeds=[0]), tmp_path / "study"
 
@@ -104,7 +129,7 @@ def test_a_worker_whose_trial_was_taken_for_lost_leaves_it_to_others_and_goes_on
 def test_the_error_of_an_attempt_that_failed_goes_when_another_one_succeeds(tmp_path, monkeypatch):
     def run_trial(study, run_dir, setting, seed, callbacks):
         (run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (run_dir / "checkpoints" / "last.ckpt").touch()
+        torch.save({"state_dict": {}}, run_dir / "checkpoints" / "last.ckpt")
         if not (run_dir / "error.txt").exists():
             raise MissingMetricError("the run logged no finite val/accuracy")
         return {"metrics": {"val/accuracy": 0.5}, "parameters": 1, "seconds": 1.0, "alarms": ""}

@@ -106,11 +106,11 @@ def test_what_may_change(changes):
     ("changes", "told"),
     [
         ({"data__split_seed": 3}, "data.split_seed 0 -> 3"),
-        ({"data__val_fraction": 0.2, "data__classes": [1, 2]}, "data.val_fraction 0.1 -> 0.2, data.classes null -> [1, 2]"),
+        ({"data__val_fraction": 0.2, "data__classes": [1]}, "data.val_fraction 0.1 -> 0.2, data.classes null -> [1]"),
         ({"data": {"class_path": "datamodules.images.MNIST", "init_args": {}}}, "data Digits -> MNIST"),
         ({"model": {"class_path": "lightning_models.gan.GAN", "init_args": {}}}, "model ImageClassifier -> GAN"),
         ({"seed_everything": 1, "trainer__max_epochs": 3}, "seed_everything 0 -> 1"),
-        ({"model__optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}}, "model.optimizer Adam -> SGD"),
+        ({"model__optimizer": {"class_path": "torch.optim.SGD", "init_args": {}}}, "model.optimizer Adam -> SGD"),
     ],
 )  # fmt: skip
 def test_what_may_not_change_is_told_in_one_message(changes, told):
@@ -122,7 +122,7 @@ def test_what_may_not_change_is_told_in_one_message(changes, told):
 
 def test_options_of_other_projects_data_are_their_own_business():
     before, now = options(data__workers=1), options(data__workers=2)
-    with pytest.raises(UserError, match="data.workers 1 -> 2"):
+    with pytest.raises(UserError, match=r"data\.workers 1 -> 2"):
         check_changes(changed_options(before, now), now)
     before["data"]["class_path"] = now["data"]["class_path"] = "pytorch_lightning.LightningDataModule"
     check_changes(changed_options(before, now), now)

@@ -50,6 +50,18 @@ def test_one_that_is_cut_off(last, tmp_path):
     assert refused(read_checkpoint, str(cut)).startswith(f"{cut} is not a checkpoint, or was cut off: use another one")
 
 
+def test_one_that_is_damaged_inside(last, tmp_path):
+    """Zeros in the middle, as a power cut leaves them: torch would load them as weights."""
+    damaged, content = tmp_path / "damaged.ckpt", bytearray(last.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    damaged.write_bytes(content)
+    for call in (load_model, lambda path: check_checkpoint(path, "lightning_models.gan.GAN")):
+        message = refused(call, str(damaged))
+        assert message.startswith(f"{damaged} is damaged (the checksum of ")
+        assert message.endswith(" is wrong): use another one of the same run")
+
+
 class Harmful:
     """What weights_only=True does not open."""
 
@@ -86,7 +98,27 @@ def test_one_of_another_project_is_not_checked_for_its_class(tmp_path):
 def test_a_class_that_does_not_exist_any_more(last, tmp_path, name):
     path = tmp_path / "old.ckpt"
     torch.save(torch.load(last, weights_only=True) | {"model_class": name}, path)
-    assert refused(load_model, str(path)) == f"{path} holds a {name}, which does not exist in this version"
+    assert refused(load_model, str(path)).startswith(f"{path} holds a {name}, which does not exist here: there is no ")
+
+
+def test_one_that_does_not_fit_its_class_of_today(last, tmp_path):
+    checkpoint = torch.load(last, weights_only=True)
+    for changes in ({"state_dict": {}}, {"hyper_parameters": {**checkpoint["hyper_parameters"], "latent_dim": 5}}):
+        path = tmp_path / "other.ckpt"
+        torch.save({**checkpoint, **changes}, path)
+        message = refused(load_model, str(path))
+        assert message.startswith(f"{path} does not fit the class lightning_models.gan.GAN of today: Error(s) in")
+
+
+def test_a_class_of_others_is_refused_before_it_is_imported(last, tmp_path):
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    path.parent.mkdir(parents=True)
+    torch.save(torch.load(last, weights_only=True) | {"model_class": "no_such_package.MyGAN"}, path)
+    assert f"{path} names no_such_package.MyGAN, which is no class of this project" in refused(load_model, str(path))
+    (tmp_path / "run" / "config.yaml").write_text("model: {class_path: no_such_package.MyGAN}")  # the run's own config
+    assert "which does not exist here: there is no module no_such_package" in refused(load_model, str(path))
+    (tmp_path / "run" / "config.yaml").write_text("model: [")
+    assert "which is no class of this project" in refused(load_model, str(path))
 
 
 def test_a_model_is_loaded_in_evaluation_mode(last):
