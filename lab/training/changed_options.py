@@ -92,7 +92,8 @@ def check_changes(changes: list[Change], now: dict[str, Any]) -> None:
     refused = [change for change in changes if not may_change(change, now)]
     if refused:
         raise UserError(
-            "a resumed run keeps its data, its seed, its model and the class of its optimizers, but "
+            "a resumed run keeps its data, its seed, its model, the class of its optimizers and whether their learning "
+            "rate is constant, but "
             f"{', '.join(map(str, refused))}: leave that as it was, or start a new run without --ckpt_path"
         )
 
@@ -106,6 +107,8 @@ def may_change(change: Change, now: dict[str, Any]) -> bool:
     group, _, name = change.option.partition(".")
     if change.option in ("seed_everything", "model", "data"):
         return False
+    if change.option == "model.schedule":  # the state of an optimizer holds the last rate that one has set
+        return "Constant" not in (str(path).rpartition(".")[2] for path in (change.before, change.now))
     if group == "model":
         return not (change.is_class and is_optimizer(change.now))
     data = find_class(now["data"][CLASS], LightningDataModule)

@@ -90,6 +90,6 @@ def test_a_page_on_a_full_disk(gan_run, tmp_path, capsys, monkeypatch):
     before = set(run.iterdir())
     page = run / "report.html"
     assert refused(capsys, "report", run) == (
-        f"error: {page} cannot be written (No space left on device): copy the folder to a place that can"
+        f"error: {page} cannot be written (No space left on device): copy the folder elsewhere first"
     )
     assert set(run.iterdir()) == before

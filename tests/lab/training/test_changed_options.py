@@ -92,7 +92,6 @@ def test_options_that_only_one_version_has_are_no_changes():
         {"trainer__max_epochs": 9},
         {"model__optimizer__lr": 1.0},
         {"model__l1": 0.5},
-        {"model__schedule": {"class_path": "lightning_models.modules.schedules.Cosine"}},
         {"data__path": "elsewhere"},
         {"data__batch_size": 32},  # the loader refuses it in the middle of an epoch
     ],
@@ -100,6 +99,17 @@ def test_options_that_only_one_version_has_are_no_changes():
 def test_what_may_change(changes):
     now = options(**changes)
     check_changes(changed_options(options(), now), now)
+
+
+def test_a_schedule_may_become_another_but_not_begin_or_end():
+    cosine, steps, constant = (
+        options(model__schedule={"class_path": f"lightning_models.modules.schedules.{name}", "init_args": {}})
+        for name in ("Cosine", "Steps", "Constant")
+    )
+    check_changes(changed_options(cosine, steps), steps)
+    for before, now, told in ((cosine, constant, "Cosine -> Constant"), (constant, cosine, "Constant -> Cosine")):
+        with pytest.raises(UserError, match=rf"model\.schedule {told}: leave that as it was"):
+            check_changes(changed_options(before, now), now)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +127,7 @@ def test_what_may_not_change_is_told_in_one_message(changes, told):
     now = options(**changes)
     with pytest.raises(UserError, match="a resumed run keeps its data, its seed") as error:
         check_changes(changed_options(options(), now), now)
-    assert f"optimizers, but {told}: leave that as it was, or start a new run" in str(error.value)
+    assert f"constant, but {told}: leave that as it was, or start a new run" in str(error.value)
 
 
 def test_options_of_other_projects_data_are_their_own_business():

@@ -163,7 +163,7 @@ def test_the_default_folder_is_named_after_the_experiment(calls, in_tmp_path, mo
     [({}, 20), ({"max_epochs": 3}, 3), ({"max_epochs": -1}, -1), ({"max_steps": 3}, None), ({"max_time": "1:0"}, None)],
 )
 def test_a_run_that_nothing_ends_has_twenty_epochs(given, epochs):
-    trainer = SimpleNamespace(**{"max_epochs": None, "max_steps": -1, "max_time": None, **given})
+    trainer = SimpleNamespace(**{"max_epochs": None, "max_steps": -1, "max_time": None, "min_epochs": None, **given})
     training_cli.give_an_end(trainer)
     assert trainer.max_epochs == epochs
 
