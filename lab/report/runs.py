@@ -112,7 +112,7 @@ def read_run(folder: Path, name: str, notes: list[str]) -> Run:
         name=name,
         folder=folder,
         state="failed" if error is not None else "complete" if summary_path.is_file() else "running",
-        seed=seed if isinstance(seed, int) else None,
+        seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,  # true: a random one
         settings=flat(config),
         metrics=metrics,
         curves=read_curves(folder / "metrics.csv", notes),

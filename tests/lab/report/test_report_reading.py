@@ -6,16 +6,9 @@ import os
 import yaml
 
 from lab.report.collect import collect
-from lab.report.collection import Metric, Plot
-from lab.report.compare import (
-    differing_options,
-    main_metrics,
-    varies_alone,
-    without_consequences,
-    without_twins,
-)
+from lab.report.collection import Metric
 from lab.report.page import render
-from lab.report.runs import Run, flat, read_run
+from lab.report.runs import flat, read_run
 from lab.report.table import group
 from tests.lab.study_folders import rewrite, write_run, write_study
 
@@ -142,64 +135,3 @@ def test_running_and_waiting_trials_have_their_place(tmp_path):
     assert "0003" not in found.notes[0]
     assert "trials/none-0 of a complete trial does not exist" in found.notes[0]
     assert "1 running, 2 waiting" in " ".join(render(found).split())
-
-
-def test_options_that_go_along_with_each_other_are_one(tmp_path):
-    first, second, other = "model.discriminator.width", "model.generator.width", "model.latent_dim"
-    runs = [Run(str(n), tmp_path, "complete", settings={first: n, second: n, other: 5}) for n in (3, 4)]
-    notes: list[str] = []
-    assert without_twins([first, second, other], runs, notes) == [first, other]
-    assert notes == [f"{second} always has the value of {first} and is not shown."]
-    assert without_twins([first, second], runs, [], plotted=[second]) == [second]
-    assert without_twins([first, second], runs, [], plotted=[first, second]) == [first, second]
-    runs.append(Run("5", tmp_path, "complete", settings={first: 3, second: 4, other: 5}))
-    assert without_twins([first, second], runs, []) == [first, second]
-
-
-def made(run, **settings):
-    """A run with these options, `_` for each dot of a name."""
-    return Run(run, None, "complete", settings={name.replace("_", "."): value for name, value in settings.items()})
-
-
-def test_options_that_follow_from_a_class_are_left_out_and_named():
-    runs = [
-        made("a", model="GAN", model_loss="logistic", model_lr=1, data="MNIST", trainer_epochs=1),
-        made("b", model="GAN", model_loss="logistic", model_lr=2, data="MNIST", trainer_epochs=1),
-        made("c", model="WGAN", model_loss="Wasserstein", model_lr=1, data="MNIST", trainer_epochs=2),
-        made("d", model="VAE", model_lr=1, data="MNIST", trainer_epochs=1),
-    ]
-    notes: list[str] = []
-    differing = ["model", "model.loss", "model.lr", "trainer.epochs"]
-    assert differing_options(runs) == differing
-    assert without_consequences(differing, runs, notes) == ["model", "model.lr", "trainer.epochs"]
-    assert notes == ["Not shown, because each model has its own: model.loss."]
-
-
-def test_a_metric_is_drawn_against_options_that_vary_alone(tmp_path):
-    runs = [made("a", model_lr=1, model_width=8, data_size=1), made("b", model_lr=2, model_width=8, data_size=1)]
-    runs.append(made("c", model_lr=3, model_width=16, data_size=2))
-    options = ["model.lr", "model.width", "data.size"]
-    assert [option for option in options if varies_alone(option, options, runs)] == ["model.lr"]
-    for name, latent_dim, width in (("a", 8, 32), ("b", 16, 32), ("c", 32, 64)):
-        write_run(tmp_path / name, latent_dim=latent_dim, width=width)
-    found = collect(tmp_path)
-    assert found.options == ["model.latent_dim", "model.generator.width"]
-    assert found.plots == [Plot("model.latent_dim", "val/fid", False)]
-
-
-def test_metrics_stand_in_the_order_of_the_catalogue():
-    names = (
-        "val/zeta",
-        "val/d_loss",
-        "val/recall",
-        "val/class_kl",
-        "val/loss",
-        "val/fid",
-        "val/learning_rate",
-        "train/a",
-    )
-    run = Run("run", None, "complete", metrics=dict.fromkeys(names, 1.0))
-    assert [metric.name for metric in main_metrics([run])] == [
-        *("val/fid", "val/recall", "val/class_kl", "val/loss"),
-        *("val/d_loss", "val/zeta"),
-    ]
