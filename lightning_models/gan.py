@@ -16,16 +16,17 @@ from torchmetrics import MeanMetric
 from lab.compat.unused_parameters import find_unused_parameters
 from lab.errors import UserError
 from lightning_models.losses.objectives import Objective
-from lightning_models.losses.regularizers import Regularizer, Regularizers
+from lightning_models.losses.regularizers import Critic, Regularizer, Regularizers
 from lightning_models.modules.adversarial_schedules import AdversarialSchedules
 from lightning_models.modules.augmentation import Augmentation
 from lightning_models.modules.batch_norm import check_batches_of_one
 from lightning_models.modules.checks import check_above_zero, check_at_least
-from lightning_models.modules.evaluation_mode import evaluating, frozen
-from lightning_models.modules.image_generator import ImageGenerator
+from lightning_models.modules.evaluation_mode import frozen
+from lightning_models.modules.image_generator import ImageGenerator, generate
 from lightning_models.modules.injection import build, build_list, default
 from lightning_models.modules.latent import (
     LatentDistribution,
+    Latents,
     own_noise_like,
     sample_latent,
     sample_latent_of_any_number,
@@ -34,6 +35,7 @@ from lightning_models.modules.manual_optimization import ManualOptimization
 from lightning_models.modules.optimizers import build_optimizer
 from lightning_models.modules.schedules import Schedule
 from lightning_models.networks import Discriminator, ExponentialMovingAverage, Generator, ImageShape
+from lightning_models.networks.conditioning import build_network
 from lightning_models.networks.ema import scaled_memory
 
 
@@ -64,10 +66,13 @@ class GAN(ManualOptimization, ImageGenerator):
         optimizer_g: the generator's optimizer.
         optimizer_d: the discriminator's optimizer.
         compile_networks: compile both networks with torch.compile (adds tens of seconds at the start).
+        conditional: both networks are given the class of each image, which comes with the data.
+        class_names: name of each class; linked from the data.
 
     Raises:
-        UserError: for networks that do not fit the data, a regularizer that does not fit the discriminator, or an
-            option out of its range; when training starts, for a batch of one image that BatchNorm cannot train on.
+        UserError: for networks that do not fit the data, data without labels for conditional ones, a regularizer that
+            does not fit the discriminator, or an option out of its range; when training starts, for a batch of one
+            image that BatchNorm cannot train on.
     """
 
     monitor = "val/fid"  # where it is measured
@@ -99,6 +104,8 @@ class GAN(ManualOptimization, ImageGenerator):
         optimizer_g: OptimizerCallable = default("torch.optim.Adam", lr=2e-4, betas=[0.5, 0.999]),
         optimizer_d: OptimizerCallable = default("torch.optim.Adam", lr=2e-4, betas=[0.5, 0.999]),
         compile_networks: bool = False,
+        conditional: bool = False,
+        class_names: list[str] | None = None,
     ) -> None:
         super().__init__()
         self.keep_hyperparameters()
@@ -119,8 +126,9 @@ class GAN(ManualOptimization, ImageGenerator):
         )
         self.optimizer_g, self.optimizer_d, self.compile_networks = optimizer_g, optimizer_d, compile_networks
 
-        self.generator = build(generator, Generator, latent_dim, image_shape)
-        self.discriminator = build(discriminator, Discriminator, image_shape)
+        classes = self.set_classes(conditional, class_names)
+        self.generator = build_network(generator, Generator, classes, latent_dim, image_shape)
+        self.discriminator = build_network(discriminator, Discriminator, classes, image_shape)
         self.augmentation = augmentation and build(augmentation, Augmentation, image_shape, value_range)
         self.objective = build(objective, Objective)
         self.regularizers = Regularizers(build_list(regularizer, Regularizer), self.discriminator)
@@ -152,23 +160,25 @@ class GAN(ManualOptimization, ImageGenerator):
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
+        self.learn_class_shares()
         generator, discriminator = (self.generator, (self.latent_dim,)), (self.discriminator, self.image_shape)
         check_batches_of_one(self, {"generator": generator, "discriminator": discriminator})
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """One update of the discriminator and, every `n_critic` batches, one of the generator."""
-        real, _ = batch  # (batch, channels, height, width), in value_range
+        real, labels = batch  # (batch, channels, height, width), in value_range; (batch,)
+        critic = self.critic(labels)
         d_optimizer, g_optimizer = self.optimizers()  # type: ignore[attr-defined]
         generator_is_due = (self.trainer.global_step + 1) % self.n_critic == 0
         self.schedules.start_batch(self.trainer)
 
         with torch.set_grad_enabled(generator_is_due and not self.fresh_noise):  # D alone needs no graph through G
-            fake = self.generator(self.draw_training_latent(len(real)))  # same shape and range as real
-        real_logits = self.critic(self.with_input_noise(real))
-        fake_logits = self.critic(self.with_input_noise(fake.detach()))
+            fake = self.generate_for(real, labels)  # same shape, range and classes as real
+        real_logits = critic(self.with_input_noise(real))
+        fake_logits = critic(self.with_input_noise(fake.detach()))
         d_loss = self.objective.discriminator_loss(real_logits, fake_logits)
         step, factor = self.trainer.global_step, self.schedules.penalty_factor
-        penalty = self.regularizers.penalty(self.critic, real, fake.detach(), step, factor)
+        penalty = self.regularizers.penalty(critic, real, fake.detach(), step, factor)
         if self.augmentation is not None:
             self.augmentation.adapt((real_logits - self.objective.threshold(real_logits, fake_logits)).sign(), step)
         d_gradient_norm = self.update(d_optimizer, self.discriminator, d_loss if penalty is None else d_loss + penalty)
@@ -176,10 +186,10 @@ class GAN(ManualOptimization, ImageGenerator):
 
         if generator_is_due:
             if self.fresh_noise:
-                fake = self.generator(self.draw_training_latent(len(real)))
+                fake = self.generate_for(real, labels)
             with frozen(self.discriminator):
-                rival = self.critic(self.with_input_noise(real)) if self.objective.compares else real_logits
-                g_logits = self.critic(self.with_input_noise(fake))
+                rival = critic(self.with_input_noise(real)) if self.objective.compares else real_logits
+                g_logits = critic(self.with_input_noise(fake))
                 g_loss = self.objective.generator_loss(g_logits, rival.detach())
                 g_gradient_norm = self.update(g_optimizer, self.generator, g_loss, metrics_within=self.n_critic)
             if g_gradient_norm is not None:
@@ -197,9 +207,14 @@ class GAN(ManualOptimization, ImageGenerator):
             self.log_dict({f"train/{name}": value for name, value in logged.items()})
         self.count_batch()
 
-    def critic(self, images: Tensor) -> Tensor:
-        """The discriminator's logits of `images`, which it sees augmented where that is asked for."""
-        logits: Tensor = self.discriminator(images if self.augmentation is None else self.augmentation(images))
+    def critic(self, labels: Tensor) -> Critic:
+        """The discriminator as a function of images, which it sees augmented; a conditional one with their labels."""
+
+        def logits(images: Tensor) -> Tensor:
+            seen = images if self.augmentation is None else self.augmentation(images)
+            found: Tensor = self.discriminator(seen, *self.given(labels))
+            return found
+
         return logits
 
     def update_generator_ema(self) -> None:
@@ -214,9 +229,11 @@ class GAN(ManualOptimization, ImageGenerator):
         decay = scaled_memory(self.ema_decay, self.schedules.ema_factor)
         self.generator_ema.update(self.generator, min(decay, (1 + updates) / (10 + updates)))
 
-    def draw_training_latent(self, count: int) -> Tensor:
-        """Latent vectors (count, latent_dim) on the module's device, different ones in each process."""
-        return sample_latent(count, self.latent_dim, self.noise, self.device)
+    def generate_for(self, real: Tensor, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """As many images as `real` and of the same classes, different ones in each process."""
+        latent = sample_latent(len(real), self.latent_dim, self.noise, self.device, generator)
+        images: Tensor = self.generator(latent, *self.given(labels))
+        return images
 
     def with_input_noise(self, images: Tensor) -> Tensor:
         """`images` with Gaussian noise that decays linearly over training (report 2; Arjovsky & Bottou 2017)."""
@@ -247,10 +264,9 @@ class GAN(ManualOptimization, ImageGenerator):
 
         torchmetrics weights all images equally, also over several processes.
         """
-        real, _ = batch
-        generator = torch.Generator().manual_seed(batch_idx)
-        latent = sample_latent(len(real), self.latent_dim, self.noise, self.device, generator)
-        real_logits, fake_logits = self.discriminator(real), self.discriminator(self.generator(latent))
+        real, labels = batch
+        fake = self.generate_for(real, labels, torch.Generator().manual_seed(batch_idx))
+        real_logits, fake_logits = (self.discriminator(images, *self.given(labels)) for images in (real, fake))
         metrics = self.discriminator_metrics(
             self.objective.discriminator_loss(real_logits, fake_logits), real_logits, fake_logits
         )
@@ -260,22 +276,23 @@ class GAN(ManualOptimization, ImageGenerator):
             mean.update(value, weight=len(real))
             self.log(f"{prefix}/{name}", mean, on_step=False, on_epoch=True)
 
+    def on_predict_start(self) -> None:
+        self.check_predicted()
+
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """The discriminator's logit and score D(x) of each image, (batch,) each."""
-        logits = self.discriminator(batch[0]).flatten().float()
+        logits = self.discriminator(batch[0], *self.given(batch[1])).flatten().float()
         return {"logit": logits, "score": self.objective.score(logits)}
 
     # ------------------------------------------------------------------------------------------------- generation
 
-    def draw_latent(self, count: int, generator: torch.Generator) -> Tensor:
+    def draw_vectors(self, count: int, generator: torch.Generator) -> Tensor:
         return sample_latent_of_any_number(count, self.latent_dim, self.noise, generator)
 
-    @torch.no_grad()
-    def decode(self, latent: Tensor) -> Tensor:
+    def decode(self, latent: Latents | Tensor) -> Tensor:
         """Images in [0, 1], from the averaged weights if there are any, with BatchNorm in evaluation mode."""
         network = self.generator if self.generator_ema is None else self.generator_ema
-        with evaluating(network):
-            images = torch.cat([network(part.to(self.device)).float().cpu() for part in torch.split(latent, 256)])
+        images = generate(network, latent, self.device)
         low, high = self.value_range
         return (images - low) / (high - low)
 

@@ -17,12 +17,13 @@ from lightning_models.modules.batch_norm import check_batches_of_one
 from lightning_models.modules.checks import check_at_least
 from lightning_models.modules.clipping import ClipsGradients
 from lightning_models.modules.evaluation_mode import evaluating
-from lightning_models.modules.image_generator import ImageGenerator
+from lightning_models.modules.image_generator import ImageGenerator, generate
 from lightning_models.modules.injection import build, default
-from lightning_models.modules.latent import sample_latent
+from lightning_models.modules.latent import Latents, sample_latent
 from lightning_models.modules.optimizers import build_optimizer
 from lightning_models.modules.schedules import Schedule
 from lightning_models.networks import Discriminator, Generator, ImageShape
+from lightning_models.networks.conditioning import build_network
 
 EVALUATION_METRICS = ("loss", "elbo", "reconstruction", "kl", "importance_weighted_bound")
 IMAGES_AT_ONCE = 2048  # decoded in one batch for the importance-weighted bound
@@ -52,9 +53,12 @@ class VAE(ClipsGradients, ImageGenerator):
         optimizer: of encoder, decoder and likelihood.
         schedule: of the learning rate over the training: Constant, Linear, Cosine, OneCycle or Steps.
         compile_networks: compile both networks with torch.compile (adds tens of seconds at the start).
+        conditional: both networks are given the class of each image, which comes with the data.
+        class_names: name of each class; linked from the data.
 
     Raises:
-        UserError: for a likelihood that does not fit the data or the decoder, or an option out of its range; when
+        UserError: for a likelihood that does not fit the data or the decoder, data without labels for conditional
+            networks, or an option out of its range; when
             training starts, for a batch of one image that BatchNorm cannot train on.
     """
 
@@ -80,6 +84,8 @@ class VAE(ClipsGradients, ImageGenerator):
         optimizer: OptimizerCallable = default("torch.optim.Adam", lr=1e-3),
         schedule: Schedule = default("lightning_models.modules.schedules.Constant"),
         compile_networks: bool = False,
+        conditional: bool = False,
+        class_names: list[str] | None = None,
     ) -> None:
         super().__init__()
         self.keep_hyperparameters()
@@ -101,8 +107,9 @@ class VAE(ClipsGradients, ImageGenerator):
         self.importance_samples = importance_samples
         self.optimizer, self.schedule, self.compile_networks = optimizer, build(schedule, Schedule), compile_networks
 
-        self.encoder = build(encoder, Discriminator, image_shape, 2 * latent_dim)
-        self.decoder = build(decoder, Generator, latent_dim, image_shape)
+        classes = self.set_classes(conditional, class_names)
+        self.encoder = build_network(encoder, Discriminator, classes, image_shape, 2 * latent_dim)
+        self.decoder = build_network(decoder, Generator, classes, latent_dim, image_shape)
         self.likelihood = build(likelihood, Likelihood)
         self.likelihood.check(value_range, self.decoder.output_range)
         # channels-last makes convolutions on the CPU 1.5 times as fast; results are the same.
@@ -121,6 +128,7 @@ class VAE(ClipsGradients, ImageGenerator):
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
+        self.learn_class_shares()
         encoder, decoder = (self.encoder, self.image_shape), (self.decoder, (self.latent_dim,))
         check_batches_of_one(self, {"encoder": encoder, "decoder": decoder})
 
@@ -128,7 +136,7 @@ class VAE(ClipsGradients, ImageGenerator):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss: reconstruction error + weight * KL, with the weight `beta` after the warm-up."""
-        reconstruction, kl, _ = self.elbo_terms(batch[0])
+        reconstruction, kl, _ = self.elbo_terms(batch[0], labels=batch[1])
         reconstruction, kl = reconstruction.mean(), kl.mean(dim=0)  # scalar; (latent_dim,)
         kl_weight = self.beta * self.warmed_up(batch_idx)
         loss = reconstruction + kl_weight * kl.clamp(min=self.free_bits).sum()
@@ -140,15 +148,17 @@ class VAE(ClipsGradients, ImageGenerator):
             self.log_dict({**metrics, "train/kl_weight": kl_weight, "train/learning_rate": rate})
         return loss
 
-    def elbo_terms(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def elbo_terms(
+        self, images: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstruction error (batch,), KL (batch, latent_dim), both in nats, and posterior mean (batch, latent_dim).
 
-        With a `generator`, all random numbers are drawn from it.
+        With a `generator`, all random numbers are drawn from it. A conditional VAE needs the `labels` (batch,).
         """
         observed = self.likelihood.observe(images, generator)
-        mean, log_variance = self.encode(observed)
+        mean, log_variance = self.encode(observed, labels)
         latent = mean + (0.5 * log_variance).exp() * self.draw_noise(len(mean), generator)
-        reconstruction = -self.likelihood.log_likelihood(self.decoder(latent), observed)
+        reconstruction = -self.likelihood.log_likelihood(self.decoder(latent, *self.given(labels)), observed)
         return reconstruction, kl_to_standard_normal(mean, log_variance), mean
 
     def warmed_up(self, batch_idx: int) -> float:
@@ -160,7 +170,7 @@ class VAE(ClipsGradients, ImageGenerator):
             return min(1.0, epochs / self.kl_warmup_epochs)
         return 1.0
 
-    def encode(self, observed: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, observed: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the posterior of each image, (batch, latent_dim) float32 each.
 
         Raises:
@@ -171,7 +181,9 @@ class VAE(ClipsGradients, ImageGenerator):
                 f"the images are {' x '.join(map(str, observed.shape[1:]))}, but this VAE was built for "
                 f"{' x '.join(map(str, self.image_shape))} (channels x height x width): use images of that shape"
             )
-        mean, log_variance = self.encoder(observed).float().chunk(2, dim=1)  # losses are float32 also under bfloat16
+        mean, log_variance = (
+            self.encoder(observed, *self.given(labels)).float().chunk(2, dim=1)
+        )  # losses are float32 also under bfloat16
         return mean, log_variance
 
     def draw_noise(self, count: int, generator: torch.Generator | None = None) -> Tensor:
@@ -187,7 +199,9 @@ class VAE(ClipsGradients, ImageGenerator):
         """Measure the ELBO and the importance-weighted bound on the test images."""
         self.evaluate(batch, batch_idx, "test")
         if self.importance_samples:
-            bound = self.importance_weighted_bound(batch[0], self.importance_samples, fixed_noise(batch_idx)).mean()
+            bound = self.importance_weighted_bound(
+                batch[0], self.importance_samples, fixed_noise(batch_idx), batch[1]
+            ).mean()
             self.log_means({"importance_weighted_bound": bound}, len(batch[0]), "test")
 
     def evaluate(self, batch: tuple[Tensor, Tensor], batch_idx: int, prefix: str) -> None:
@@ -196,8 +210,8 @@ class VAE(ClipsGradients, ImageGenerator):
         `elbo` is -(reconstruction + kl) for every beta: a lower bound on log p(x), higher is better, and never positive
         for pixels of 0 and 1. `loss` is reconstruction + beta * kl, without warm-up and free bits.
         """
-        images, _ = batch
-        reconstruction, kl, posterior_mean = self.elbo_terms(images, fixed_noise(batch_idx))
+        images, labels = batch
+        reconstruction, kl, posterior_mean = self.elbo_terms(images, fixed_noise(batch_idx), labels)
         reconstruction, kl = reconstruction.mean(), kl.sum(dim=1).mean()
         loss, elbo = reconstruction + self.beta * kl, -(reconstruction + kl)
         means = {"loss": loss, "elbo": elbo, "reconstruction": reconstruction, "kl": kl}
@@ -212,14 +226,19 @@ class VAE(ClipsGradients, ImageGenerator):
             mean.update(value, weight=count)
             self.log(f"{prefix}/{name}", mean, on_step=False, on_epoch=True)
 
+    def on_predict_start(self) -> None:
+        self.check_predicted()
+
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """ELBO, reconstruction error and KL of each image in nats, (batch,) each."""
-        reconstruction, kl, _ = self.elbo_terms(batch[0], fixed_noise(batch_idx))
+        reconstruction, kl, _ = self.elbo_terms(batch[0], fixed_noise(batch_idx), batch[1])
         kl = kl.sum(dim=1)
         return {"elbo": -(reconstruction + kl), "reconstruction": reconstruction, "kl": kl}
 
     @torch.no_grad()
-    def importance_weighted_bound(self, images: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+    def importance_weighted_bound(
+        self, images: Tensor, samples: int, generator: torch.Generator, labels: Tensor | None = None
+    ) -> Tensor:
         """Lower bound on log p(x) of each image from `samples` latent vectors, in nats (Burda et al. 2016, eq. 8).
 
         The result is (batch,): the log of the mean of p(x | z) p(z) / q(z | x) over z from the posterior q. Its
@@ -227,12 +246,14 @@ class VAE(ClipsGradients, ImageGenerator):
         decoded at a time.
         """
         observed = self.likelihood.observe(images, generator)
-        mean, log_variance = self.encode(observed)
+        mean, log_variance = self.encode(observed, labels)
         noise = self.draw_noise(samples * len(images), generator).view(samples, *mean.shape)
         log_weights = []
         for part in torch.split(noise, max(1, IMAGES_AT_ONCE // len(images))):  # (samples at once, batch, latent_dim)
             latent = mean + (0.5 * log_variance).exp() * part
-            output = self.decoder(latent.flatten(0, 1))
+            output = self.decoder(
+                latent.flatten(0, 1), *self.given(None if labels is None else labels.repeat(len(part)))
+            )
             log_likelihood = self.likelihood.log_likelihood(output, observed.repeat(len(part), 1, 1, 1))
             prior_to_posterior = 0.5 * (part.square() + log_variance - latent.square()).sum(dim=2)
             log_weights.append(log_likelihood.view(len(part), -1) + prior_to_posterior)
@@ -240,21 +261,20 @@ class VAE(ClipsGradients, ImageGenerator):
 
     # ----------------------------------------------------------------------------------------------------- generation
 
-    def draw_latent(self, count: int, generator: torch.Generator) -> Tensor:
+    def draw_vectors(self, count: int, generator: torch.Generator) -> Tensor:
         return sample_latent(count, self.latent_dim, "normal", "cpu", generator, world_size=1)
 
-    @torch.no_grad()
-    def decode(self, latent: Tensor) -> Tensor:
+    def decode(self, latent: Latents | Tensor) -> Tensor:
         """Images in [0, 1]: the mean of p(x | latent), which is what papers show, not a sample from it."""
-        with evaluating(self.decoder):
-            outputs = torch.cat([self.decoder(part.to(self.device)) for part in torch.split(latent, 256)])
-        return self.in_unit_range(self.likelihood.expected(outputs).cpu())
+        return self.in_unit_range(self.likelihood.expected(generate(self.decoder, latent, self.device)))
 
     @torch.no_grad()
-    def posterior(self, observed: Tensor) -> tuple[Tensor, Tensor]:
+    def posterior(self, observed: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log variance as from `encode`, with the encoder in evaluation mode; on the CPU."""
         with evaluating(self.encoder):
-            mean, log_variance = self.encode(observed.to(self.device))
+            mean, log_variance = self.encode(
+                observed.to(self.device), None if labels is None else labels.to(self.device)
+            )
         return mean.cpu(), log_variance.cpu()
 
     def in_unit_range(self, images: Tensor) -> Tensor:

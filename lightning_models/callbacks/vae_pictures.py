@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lightning_models.drawing.pictures import to_picture
-from lightning_models.modules.latent import interpolate
+from lightning_models.modules.latent import Latents
 from lightning_models.tracking.media import save_picture
 from lightning_models.vae import VAE, kl_to_standard_normal
 
@@ -35,6 +35,7 @@ class VAEPictures(Callback):
         self.columns, self.steps, self.variables = columns, steps, variables
         self.reach, self.manifold_side = reach, manifold_side
         self.images: Tensor | None = None  # (columns, C, H, W), in the data's value range
+        self.labels: Tensor  # of these images, (columns,)
         self.are_held_out = False
 
     def on_train_batch_end(
@@ -42,14 +43,15 @@ class VAEPictures(Callback):
     ) -> None:
         """Keep training images, unless there are validation images."""
         if self.images is None:
-            self.images = batch[0][: self.columns].clone()
+            self.images, self.labels = (part[: self.columns].clone() for part in batch)
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
         """Keep the first validation images."""
         if not self.are_held_out:
-            self.images, self.are_held_out = batch[0][: self.columns].clone(), True
+            self.images, self.labels = (part[: self.columns].clone() for part in batch)
+            self.are_held_out = True
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """How well images come back."""
@@ -64,39 +66,45 @@ class VAEPictures(Callback):
         """`samples/reconstructions.png`: originals above what comes of their posterior means."""
         if not isinstance(pl_module, VAE) or self.images is None or not trainer.is_global_zero:
             return
-        originals, mean, _ = encoded(pl_module, self.images)
-        rows = torch.cat([originals, pl_module.decode(mean)])
+        originals, mean, _ = encoded(pl_module, self.images, self.labels)
+        rows = torch.cat([originals, pl_module.decode(pl_module.latents(mean, self.labels))])
         save_picture(trainer, "reconstructions", to_picture(rows, len(originals), ["image", "reconstruction"]))
 
     def write_walks(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The pictures of the latent space."""
         if not isinstance(pl_module, VAE) or self.images is None or not trainer.is_global_zero:
             return
-        originals, mean, kl = encoded(pl_module, self.images)
+        originals, mean, kl = encoded(pl_module, self.images, self.labels)
+        codes = pl_module.latents(mean, self.labels)
         if len(originals) > 1:
-            save_picture(trainer, "between_images", between_images(pl_module, originals, mean, self.steps))
+            save_picture(trainer, "between_images", between_images(pl_module, originals, codes, self.steps))
         variables = kl.argsort(descending=True)[: self.variables]
         labels = [f"z{variable} ({kl[variable]:.1f} nats)" for variable in variables]
-        images = pl_module.decode(traversals(mean[0], variables, self.steps, self.reach))
+        images = decode_as(pl_module, traversals(mean[0], variables, self.steps, self.reach), self.labels[0])
         save_picture(trainer, "traversals", to_picture(images, self.steps, labels))
         if pl_module.latent_dim == 2:
-            images = pl_module.decode(manifold(self.manifold_side))
+            images = decode_as(pl_module, manifold(self.manifold_side), self.labels[0])
             save_picture(trainer, "manifold", to_picture(images, self.manifold_side))
 
 
-def encoded(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def decode_as(vae: VAE, vectors: Tensor, label: Tensor) -> Tensor:
+    """Images of latent vectors (count, latent_dim), all of one class if the VAE is conditional."""
+    return vae.decode(vae.latents(vectors, label.expand(len(vectors))))
+
+
+def encoded(vae: VAE, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """What `vae` observes of `images`, in [0, 1]; the posterior means (batch, latent_dim); and the KL (latent_dim,)."""
     observed = vae.likelihood.observe(images.cpu(), torch.Generator().manual_seed(0))
-    mean, log_variance = vae.posterior(observed)
+    mean, log_variance = vae.posterior(observed, labels)
     return vae.in_unit_range(observed), mean, kl_to_standard_normal(mean, log_variance).mean(dim=0)
 
 
-def between_images(vae: VAE, originals: Tensor, mean: Tensor, steps: int) -> Image:
+def between_images(vae: VAE, originals: Tensor, codes: Latents, steps: int) -> Image:
     """A row for every two neighbours: an original, `steps` images from its code to the other's, the other original."""
     rows = []
     for first in range(0, len(originals) - 1, 2):
-        path = interpolate(mean[first], mean[first + 1], steps, "spherical")
-        rows += [originals[first, None], vae.decode(path), originals[first + 1, None]]
+        path = vae.walk(codes[first : first + 2], steps, "spherical")
+        rows += [originals[first, None], path, originals[first + 1, None]]
     return to_picture(torch.cat(rows), steps + 2)
 
 

@@ -34,8 +34,10 @@ def check_batches_of_one(module: LightningModule, networks: dict[str, tuple[nn.M
         return
     for name, (network, shape) in networks.items():
         weight = next(network.parameters())
-        example = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
-        if layer := batch_norm_of_one_number(network, example):
+        example: tuple[Tensor, ...] = (torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device),)
+        if getattr(network, "num_classes", 0):
+            example = (*example, torch.zeros(1, dtype=torch.int64, device=weight.device))
+        if layer := batch_norm_of_one_number(network, *example):
             which = "each training batch holds" if sizes[0] == 1 else "the last training batch of an epoch holds"
             remedy = "a larger one" if sizes[0] == 1 else "another one, or --data.drop_last true"
             raise UserError(
@@ -45,8 +47,10 @@ def check_batches_of_one(module: LightningModule, networks: dict[str, tuple[nn.M
 
 
 @torch.no_grad()
-def batch_norm_of_one_number(network: nn.Module, example: Tensor) -> str | None:
+def batch_norm_of_one_number(network: nn.Module, *example: Tensor) -> str | None:
     """Name of the first BatchNorm layer that sees one number per channel of `example`, a batch of one; None without.
+
+    A conditional network's example has a label as well.
 
     The network runs in evaluation mode, which changes nothing in it. SyncBatchNorm, which normalizes over the batches
     of all processes together, is left out.
@@ -67,7 +71,7 @@ def batch_norm_of_one_number(network: nn.Module, example: Tensor) -> str | None:
     ]
     try:
         with evaluating(network):
-            network.forward(example)  # not a call, which would compile a network that is to be compiled
+            network.forward(*example)  # not a call, which would compile a network that is to be compiled
     finally:
         for handle in handles:
             handle.remove()

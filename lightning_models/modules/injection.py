@@ -27,8 +27,10 @@ def default(class_path: str, **init_args: Any) -> Any:
     return {"class_path": class_path, "init_args": init_args}
 
 
-def build(given: Any, expected: type[T], *args: Any) -> T:
+def build(given: Any, expected: type[T], *args: Any, **options: Any) -> T:
     """The object that `given` describes: `given(*args)`, or the class of a class_path dict with `args` and init_args.
+
+    `options` are added to the latter in both cases.
 
     Raises:
         UserError: if it is not an `expected`, for instance because a checkpoint names another class, or one that does
@@ -38,8 +40,8 @@ def build(given: Any, expected: type[T], *args: Any) -> T:
         given_class = class_at(given["class_path"])
         if not (isinstance(given_class, type) and issubclass(given_class, expected)):
             raise UserError(f"{given['class_path']} is not a kind of {expected.__name__}")
-        return given_class(*args, **given.get("init_args", {}))
-    built = given if isinstance(given, expected) else given(*args)
+        return given_class(*args, **{**given.get("init_args", {}), **options})
+    built = given if isinstance(given, expected) else given(*args, **options)
     if not isinstance(built, expected):
         raise UserError(f"{given!r} makes a {type(built).__name__}, expected a kind of {expected.__name__}")
     return built

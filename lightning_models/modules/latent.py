@@ -1,6 +1,7 @@
 """Latent vectors: sampling, and paths between two of them; noise that differs between processes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -13,6 +14,33 @@ LatentDistribution = Literal["normal", "uniform", "normal_over_max"]
 InterpolationMode = Literal["linear", "spherical"]
 
 BATCH_OF_A_MAXIMUM = 128  # vectors that share a maximum in "normal_over_max" outside of training: report 1's batch size
+
+
+@dataclass(frozen=True)
+class Latents:
+    """What images are made from: latent vectors (count, latent_dim) and, of a conditional model, labels.
+
+    Labels are whole numbers (count,), or weights of the classes (count, classes) between two of them. A slice holds the
+    same rows of both.
+    """
+
+    vectors: Tensor
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, rows: slice) -> "Latents":
+        return Latents(self.vectors[rows], None if self.labels is None else self.labels[rows])
+
+    def parts(self, size: int) -> Iterator["Latents"]:
+        """Slices of at most `size` rows."""
+        return (self[first : first + size] for first in range(0, len(self), size))
+
+    def on(self, device: torch.device) -> tuple[Tensor, ...]:
+        """The arguments of a generator, on `device`: vectors, and labels if there are any."""
+        given = (self.vectors,) if self.labels is None else (self.vectors, self.labels)
+        return tuple(part.to(device) for part in given)
 
 
 def sample_latent(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lab.errors import UserError
 from lightning_models.modules.checks import check_at_least_one, check_choice, check_odd
+from lightning_models.networks.conditioning import Conditioning, LabelledSequential
 from lightning_models.networks.interfaces import Discriminator, Generator, ImageShape
 from lightning_models.networks.layers import (
     Initialization,
@@ -49,6 +50,8 @@ class ConvGenerator(Generator):
         batch_norm_eps: float = 1e-5,
         output: Output = "sigmoid",
         initialization: Initialization = "glorot",
+        num_classes: int = 0,
+        conditioning: Conditioning = "embedding",
     ) -> None:
         """Build the network.
 
@@ -68,8 +71,11 @@ class ConvGenerator(Generator):
             batch_norm_eps: Constant that BatchNorm adds to the variance (Keras: 1e-3).
             output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1], none for logits.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
+            num_classes: Number of classes, set by model.conditional; 0: unconditional.
+            conditioning: Where a class enters a conditional network: as an embedding behind the latent vector, or as
+                gain and shift of each BatchNorm.
         """
-        super().__init__(latent_dim, image_shape, output)
+        super().__init__(latent_dim, image_shape, output, num_classes, conditioning)
         check_choice("upsampling", upsampling, Upsampling)
         check_channels(channels)
         check_odd("output_kernel_size", output_kernel_size)
@@ -79,10 +85,12 @@ class ConvGenerator(Generator):
 
         def hidden(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
             features, size = convolution.out_channels, (height, width)
-            normalized = normalization_layer(normalization, features, size, batch_norm_momentum, batch_norm_eps)
+            normalized = normalization_layer(
+                normalization, features, size, batch_norm_momentum, batch_norm_eps, self.classes_of_norms
+            )
             return [convolution, normalized, activation_layer(leaky_slope)]
 
-        layers: list[nn.Module] = [nn.Linear(latent_dim, math.prod(base_map)), activation_layer(leaky_slope)]
+        layers: list[nn.Module] = [nn.Linear(self.input_dim, math.prod(base_map)), activation_layer(leaky_slope)]
         layers.append(nn.Unflatten(1, base_map))
         for _ in range(count_extra_layers(hidden_layers, stages)):
             layers += hidden(nn.Conv2d(channels[0], channels[0], kernel_size=3, padding=1))
@@ -97,12 +105,12 @@ class ConvGenerator(Generator):
         padding = (output_kernel_size - 1) // 2
         layers.append(nn.Conv2d(channels[-1], image_shape[0], output_kernel_size, padding=padding))
         layers.append(output_layer(output))
-        self.layers = nn.Sequential(*layers)
+        self.layers = LabelledSequential(*layers)
         initialize(self, initialization)
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (batch, channels, height, width) in `output_range` of `latent` (batch, latent_dim)."""
-        images: Tensor = self.layers(latent)
+        images: Tensor = self.layers(self.joined(latent, labels), labels)
         return images
 
 
@@ -122,6 +130,7 @@ class ConvDiscriminator(Discriminator):
         flatten_dropout: float = 0.0,
         spectral_norm: bool = False,
         initialization: Initialization = "glorot",
+        num_classes: int = 0,
     ) -> None:
         """Build the network.
 
@@ -138,8 +147,9 @@ class ConvDiscriminator(Discriminator):
             flatten_dropout: Probability with which a value is zeroed in training before the linear layer.
             spectral_norm: Divide each layer's weight by its largest singular value.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
+            num_classes: Number of classes, set by model.conditional, which enter by a projection; 0: unconditional.
         """
-        super().__init__(image_shape, out_features)
+        super().__init__(image_shape, out_features, num_classes)
         check_channels(channels)
         check_odd("kernel_size", kernel_size)
 
@@ -158,14 +168,14 @@ class ConvDiscriminator(Discriminator):
         layers += [nn.Flatten(), nn.Dropout(flatten_dropout)]
         layers.append(nn.Linear(features * height * width, out_features))
         self.layers = nn.Sequential(*layers)
+        self.add_projection(features)
         initialize(self, initialization)
         if spectral_norm:
             add_spectral_norm(self)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (batch, out_features) of images (batch, channels, height, width)."""
-        logits: Tensor = self.layers(images)
-        return logits
+        return self.projected(images, labels, head=3)
 
 
 def divide_size(image_shape: ImageShape, stages: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from lab.errors import UserError
 from lightning_models.modules.checks import check_at_least_one
+from lightning_models.networks.conditioning import Conditioning, LabelledSequential
 from lightning_models.networks.interfaces import Discriminator, Generator, ImageShape
 from lightning_models.networks.layers import (
     Initialization,
@@ -32,6 +33,8 @@ class DCGANGenerator(Generator):
         normalization: Normalization = "batch",
         output: Output = "tanh",
         initialization: Initialization = "dcgan",
+        num_classes: int = 0,
+        conditioning: Conditioning = "embedding",
     ) -> None:
         """Build the network; the number of stages follows from the image size, see `plan_stages`.
 
@@ -44,29 +47,34 @@ class DCGANGenerator(Generator):
             normalization: Normalization after each hidden convolution (layer: GroupNorm with one group).
             output: Last nonlinearity: tanh for images in [-1, 1], sigmoid for images in [0, 1], none for logits.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
+            num_classes: Number of classes, set by model.conditional; 0: unconditional.
+            conditioning: Where a class enters a conditional network: as an embedding behind the latent vector, or as
+                gain and shift of each BatchNorm.
         """
-        super().__init__(latent_dim, image_shape, output)
+        super().__init__(latent_dim, image_shape, output, num_classes, conditioning)
         widths, base_map = plan_stages(image_shape, width, max_width, stages)
         widths.reverse()
         rows, columns = base_map
 
         def hidden(convolution: nn.ConvTranspose2d) -> list[nn.Module]:
-            normalized = normalization_layer(normalization, convolution.out_channels, (rows, columns))
+            normalized = normalization_layer(
+                normalization, convolution.out_channels, (rows, columns), num_classes=self.classes_of_norms
+            )
             return [convolution, normalized, activation_layer(leaky_slope=0.0)]
 
-        layers: list[nn.Module] = [nn.Unflatten(1, (latent_dim, 1, 1))]
-        layers += hidden(nn.ConvTranspose2d(latent_dim, widths[0], base_map))  # 1 x 1 => the whole base map
+        layers: list[nn.Module] = [nn.Unflatten(1, (self.input_dim, 1, 1))]
+        layers += hidden(nn.ConvTranspose2d(self.input_dim, widths[0], base_map))  # 1 x 1 => the whole base map
         for inputs, outputs in pairwise(widths):
             rows, columns = 2 * rows, 2 * columns
             layers += hidden(nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1))
         layers.append(nn.ConvTranspose2d(widths[-1], image_shape[0], kernel_size=4, stride=2, padding=1))
         layers.append(output_layer(output))
-        self.layers = nn.Sequential(*layers)
+        self.layers = LabelledSequential(*layers)
         initialize(self, initialization)
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (batch, channels, height, width) in `output_range` of `latent` (batch, latent_dim)."""
-        images: Tensor = self.layers(latent)
+        images: Tensor = self.layers(self.joined(latent, labels), labels)
         return images
 
 
@@ -84,6 +92,7 @@ class DCGANDiscriminator(Discriminator):
         normalization: Normalization = "batch",
         spectral_norm: bool = False,
         initialization: Initialization = "dcgan",
+        num_classes: int = 0,
     ) -> None:
         """Build the network; the number of stages follows from the image size, see `plan_stages`.
 
@@ -97,8 +106,9 @@ class DCGANDiscriminator(Discriminator):
             normalization: Normalization after each hidden convolution but the first (layer: GroupNorm with one group).
             spectral_norm: Divide each convolution's weight by its largest singular value.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
+            num_classes: Number of classes, set by model.conditional, which enter by a projection; 0: unconditional.
         """
-        super().__init__(image_shape, out_features)
+        super().__init__(image_shape, out_features, num_classes)
         widths, base_map = plan_stages(image_shape, width, max_width, stages)
 
         layers: list[nn.Module] = []
@@ -111,14 +121,14 @@ class DCGANDiscriminator(Discriminator):
             layers.append(activation_layer(leaky_slope))
         layers += [nn.Conv2d(widths[-1], out_features, base_map), nn.Flatten()]  # the whole map => 1 x 1
         self.layers = nn.Sequential(*layers)
+        self.add_projection(widths[-1])
         initialize(self, initialization)
         if spectral_norm:
             add_spectral_norm(self)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (batch, out_features) of images (batch, channels, height, width)."""
-        logits: Tensor = self.layers(images)
-        return logits
+        return self.projected(images, labels, head=2)
 
 
 def plan_stages(

@@ -28,8 +28,8 @@ class ExponentialMovingAverage(nn.Module):
         for averaged, current in zip(self.average.buffers(), network.buffers(), strict=True):
             averaged.copy_(current)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        outputs: Tensor = self.average(inputs)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.average(*inputs)
         return outputs
 
 

@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from lightning_models.modules.checks import check_at_least_one, check_choice
+from lightning_models.networks.conditioning import ClassProjection, Conditioning, check_labels, embed
 from lightning_models.networks.layers import OUTPUT_RANGES, Output
 
 ImageShape = tuple[int, int, int]  # channels, height, width
@@ -14,39 +16,92 @@ State = Tensor | tuple[Tensor, Tensor]  # h or, of an LSTM, (h, c); each (layers
 class Generator(nn.Module, ABC):
     """Maps latent vectors to images; also a VAE's decoder.
 
-    Subclasses take `latent_dim` and `image_shape` first, because these follow from the model and its data.
+    Subclasses take `latent_dim` and `image_shape` first, because these follow from the model and its data. Those that
+    can be conditional also take `num_classes`, which the model sets, and `conditioning`.
     """
 
-    def __init__(self, latent_dim: int, image_shape: ImageShape, output: Output) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        image_shape: ImageShape,
+        output: Output,
+        num_classes: int = 0,
+        conditioning: Conditioning = "embedding",
+    ) -> None:
         super().__init__()
         check_at_least_one("latent_dim", [latent_dim])
         check_at_least_one("image_shape", image_shape)
         check_choice("output", output, Output)
+        check_choice("conditioning", conditioning, Conditioning)
         self.latent_dim = latent_dim
         self.image_shape = image_shape
         self.output_range = OUTPUT_RANGES[output]  # the data of a GAN must be scaled to it
+        self.num_classes = num_classes  # 0: unconditional
+        joins = num_classes > 0 and conditioning == "embedding"
+        self.class_embedding = nn.Embedding(num_classes, latent_dim) if joins else None
+        self.input_dim = 2 * latent_dim if joins else latent_dim
+        self.classes_of_norms = 0 if joins else num_classes  # of conditional BatchNorm
 
     @abstractmethod
-    def forward(self, latent: Tensor) -> Tensor:
-        """Images (batch, channels, height, width) in `output_range` of `latent` (batch, latent_dim)."""
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (batch, channels, height, width) in `output_range` of `latent` (batch, latent_dim).
+
+        A conditional network is called with `labels`, any other without.
+        """
+
+    def joined(self, latent: Tensor, labels: Tensor | None) -> Tensor:
+        """The first layer's input (batch, input_dim): `latent`, behind it the class's embedding if there is one."""
+        check_labels(self, self.num_classes, labels)
+        if self.class_embedding is None or labels is None:
+            return latent
+        return torch.cat([latent, embed(self.class_embedding, labels).to(latent.dtype)], dim=1)
 
 
 class Discriminator(nn.Module, ABC):
     """Maps images to logits; with `out_features` = 2 * latent_dim it is a VAE's encoder.
 
-    Subclasses take `image_shape` first, because it follows from the data.
+    Subclasses take `image_shape` first, because it follows from the data. Those that can be conditional also take
+    `num_classes`, which the model sets.
     """
 
-    def __init__(self, image_shape: ImageShape, out_features: int) -> None:
+    layers: nn.Sequential
+    projection: ClassProjection | None
+
+    def __init__(self, image_shape: ImageShape, out_features: int, num_classes: int = 0) -> None:
         super().__init__()
         check_at_least_one("image_shape", image_shape)
         check_at_least_one("out_features", [out_features])
         self.image_shape = image_shape
         self.out_features = out_features
+        self.num_classes = num_classes  # 0: unconditional
+        self.projection = None
 
     @abstractmethod
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (batch, out_features) of images (batch, channels, height, width)."""
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (batch, out_features) of images (batch, channels, height, width).
+
+        A conditional network is called with `labels`, any other without.
+        """
+
+    def add_projection(self, num_features: int) -> None:
+        """Make the network conditional, if it is to be, by a projection of the last features."""
+        if self.num_classes:
+            self.projection = ClassProjection(self.num_classes, num_features, self.out_features)
+
+    def projected(self, images: Tensor, labels: Tensor | None, head: int) -> Tensor:
+        """The logits of `layers`, of which the last `head` follow the features that the class is projected on."""
+        check_labels(self, self.num_classes, labels)
+        if self.projection is None or labels is None:
+            unconditional: Tensor = self.layers(images)
+            return unconditional
+        features = images
+        for layer in self.layers[:-head]:
+            features = layer(features)
+        logits = features
+        for layer in self.layers[-head:]:
+            logits = layer(logits)
+        conditional: Tensor = logits + self.projection(features, labels)
+        return conditional
 
 
 class Classifier(nn.Module, ABC):

@@ -8,6 +8,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from lab.errors import UserError
 from lightning_models.modules.checks import check_choice
+from lightning_models.networks.conditioning import ConditionalBatchNorm
 
 Normalization = Literal["batch", "instance", "layer", "none"]
 Initialization = Literal["torch", "dcgan", "glorot", "he"]
@@ -21,15 +22,21 @@ def normalization_layer(
     map_size: tuple[int, int],
     batch_norm_momentum: float = 0.1,
     batch_norm_eps: float = 1e-5,
+    num_classes: int = 0,
 ) -> nn.Module:
     """A layer that normalizes maps (batch, channels, *map_size); nn.Identity for "none".
 
-    The momentum is PyTorch's: the weight of the *new* batch in the running statistics.
+    The momentum is PyTorch's: the weight of the *new* batch in the running statistics. With `num_classes`, BatchNorm is
+    conditional.
 
     Raises:
-        UserError: For "instance" on a map of 1 x 1, or an unknown normalization.
+        UserError: For "instance" on a map of 1 x 1, an unknown normalization, or classes without BatchNorm.
     """
     check_choice("normalization", normalization, Normalization)
+    if num_classes:
+        check_conditional_norm(normalization == "batch", f"normalization {normalization}")
+        normalized = nn.BatchNorm2d(channels, batch_norm_eps, batch_norm_momentum, affine=False)
+        return ConditionalBatchNorm(normalized, num_classes)
     if normalization == "batch":
         return nn.BatchNorm2d(channels, batch_norm_eps, batch_norm_momentum)
     if normalization == "instance":
@@ -42,6 +49,12 @@ def normalization_layer(
     if normalization == "layer":  # LayerNorm over C x H x W, but with one gain per channel
         return nn.GroupNorm(1, channels)
     return nn.Identity()
+
+
+def check_conditional_norm(has_batch_norm: bool, found: str) -> None:
+    """Raise UserError where conditional BatchNorm was asked for but there is no BatchNorm."""
+    if not has_batch_norm:
+        raise UserError(f"conditioning batch_norm needs BatchNorm, found {found}: use conditioning embedding")
 
 
 def activation_layer(leaky_slope: float) -> nn.Module:
@@ -94,15 +107,15 @@ def initialize(network: nn.Module, initialization: Initialization) -> None:
                 nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and initialization == "dcgan":
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and layer.affine and initialization == "dcgan":
             nn.init.normal_(layer.weight, mean=1.0, std=0.02)
 
 
 def add_spectral_norm(network: nn.Module) -> None:
-    """Divide each linear and convolutional weight by its largest singular value (Miyato et al. 2018, algorithm 1).
+    """Divide each linear, convolutional and class weight by its largest singular value (Miyato et al. 2018).
 
     Each forward pass in training mode does one power iteration; passes in evaluation mode do none.
     """
     for layer in list(network.modules()):
-        if isinstance(layer, nn.Linear | nn.Conv2d):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.Embedding):
             spectral_norm(layer)

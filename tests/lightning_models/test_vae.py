@@ -193,7 +193,9 @@ def test_decoded_images_are_the_means_of_the_likelihood_from_a_decoder_in_evalua
 def test_the_bound_has_as_many_samples_as_its_option(samples):
     module, seen = VAE(IMAGE_SHAPE, **SMALL, importance_samples=samples), []
     module.log = lambda *args, **options: None
-    module.importance_weighted_bound = lambda images, count, noise: seen.append(count) or torch.zeros(len(images))
+    module.importance_weighted_bound = lambda images, count, noise, labels: (
+        seen.append(count) or torch.zeros(len(images))
+    )
     images = torch.rand(3, *IMAGE_SHAPE)
     module.validation_step((images, None), 0)
     assert seen == []

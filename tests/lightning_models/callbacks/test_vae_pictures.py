@@ -79,7 +79,7 @@ def test_a_row_goes_from_one_original_to_its_neighbour(monkeypatch):
     shown = []
     monkeypatch.setattr(vae_pictures, "to_picture", lambda *args: shown.append(args))
     module, originals, mean = small_vae(4), torch.rand(5, *IMAGE_SHAPE), torch.randn(5, 4)
-    between_images(module, originals, mean, steps=3)
+    between_images(module, originals, module.latents(mean, torch.zeros(5)), steps=3)
     ((images, columns),) = shown
     rows = images.view(2, columns, *IMAGE_SHAPE)  # the fifth image has no neighbour
     assert columns == 5

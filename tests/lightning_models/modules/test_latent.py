@@ -137,7 +137,7 @@ def test_unknown_choices_are_answered_with_the_known_ones():
 @pytest.mark.parametrize(("given", "mode"), [({}, "spherical"), ({"mode": "linear"}, "linear")])
 def test_models_interpolate_on_a_sphere_by_default(given, mode):
     class Latent(ImageGenerator):
-        def draw_latent(self, count, generator):
+        def draw_vectors(self, count, generator):
             return torch.randn(count, 3, generator=generator)
 
         def decode(self, latent):
