@@ -2,6 +2,9 @@
 
 import argparse
 
+import torch
+
+from lab.commands.classes import CLASS_HELP, asked_classes
 from lab.commands.output import picture_file, save_picture
 from lab.commands.parser import Parser
 from lab.errors import UserError
@@ -17,7 +20,13 @@ def run(options: list[str]) -> None:
     if not isinstance(model, ImageGenerator):
         raise UserError(f"{given.ckpt_path} holds a {type(model).__name__}, which generates no images")
     output = picture_file(given.output, given.overwrite)
-    images = model.interpolation(given.steps, given.seed, given.mode)
+    labels = None
+    if given.classes is not None:
+        classes = asked_classes(given.classes, model)
+        if len(classes) > 2:
+            raise UserError(f"--class {given.classes} names {len(classes)} classes: give one, or the two of the ends")
+        labels = torch.tensor([classes[0], classes[-1]])
+    images = model.interpolation(given.steps, given.seed, given.mode, labels)
     save_picture(to_picture(images, given.steps), output)
     print(f"{output}: {len(images)} images of {type(model).__name__}, seed {given.seed}")
 
@@ -32,5 +41,6 @@ def parse(options: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--mode", choices=("spherical", "linear"), default="spherical", help="along a great circle, or a line"
     )
+    parser.add_argument("--class", dest="classes", help=f"{CLASS_HELP}; of two, the strip leads from one to the other")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
     return parser.parse_args(options)

@@ -5,6 +5,7 @@ from typing import Any
 
 from pytorch_lightning import LightningModule
 
+from lab.commands.classes import CLASS_HELP, asked_classes, rows_of
 from lab.commands.output import PICTURE_ENDINGS, output_file, picture_file, save_picture, writing
 from lab.commands.parser import Parser
 from lab.errors import UserError
@@ -13,7 +14,7 @@ from lightning_models.drawing.pictures import to_picture
 from lightning_models.language_model import CharLanguageModel
 from lightning_models.modules.image_generator import ImageGenerator
 
-IMAGE_OPTIONS: dict[str, Any] = {"count": 64, "columns": None}  # with their defaults
+IMAGE_OPTIONS: dict[str, Any] = {"count": 64, "columns": None, "classes": None}  # with their defaults
 TEXT_OPTIONS: dict[str, Any] = {"length": 1000, "prompt": "", "temperature": 0.8, "top_k": None, "top_p": None}
 
 
@@ -38,6 +39,7 @@ def parse(options: list[str]) -> argparse.Namespace:
     images = parser.add_argument_group("models of images (GAN, VAE)")
     images.add_argument("--count", type=int, help="number of images, by default 64")
     images.add_argument("--columns", type=int, help="images in a row; by default a square grid")
+    images.add_argument("--class", dest="classes", help=f"{CLASS_HELP}; a row for each of several")
     text = parser.add_argument_group("language models")
     text.add_argument("--length", type=int, help="characters after the prompt, by default 1000")
     text.add_argument("--prompt", help="how the text begins; by default as after an empty line")
@@ -52,13 +54,21 @@ def parse(options: list[str]) -> argparse.Namespace:
 
 def sample_images(model: ImageGenerator, given: argparse.Namespace) -> None:
     """A grid of images."""
-    count, columns = chosen(given, IMAGE_OPTIONS, TEXT_OPTIONS, "a language model", model)
+    count, columns, asked = chosen(given, IMAGE_OPTIONS, TEXT_OPTIONS, "a language model", model)
     output = picture_file(given.output or "grid.png", given.overwrite)
     for option, value in (("count", count), ("columns", columns)):
         if value is not None and value < 1:
             raise UserError(f"--{option} is {value}: expected at least 1")
-    images = model.sample(count, given.seed)
-    save_picture(to_picture(images, columns or round(count**0.5)), output)
+    row_names: list[str] = []
+    labels = None
+    if asked is not None:
+        classes = asked_classes(asked, model)
+        labels = rows_of(classes, count)
+        count = len(labels)
+        if len(classes) > 1 and columns in (None, count // len(classes)):
+            columns, row_names = count // len(classes), [str((model.class_names or [])[number]) for number in classes]
+    images = model.sample(count, given.seed, labels)
+    save_picture(to_picture(images, columns or round(count**0.5), row_names), output)
     print(f"{output}: {len(images)} images of {type(model).__name__}, seed {given.seed}")
 
 
@@ -93,7 +103,9 @@ def chosen(
     """
     for name in of_others:
         if getattr(given, name) is not None:
+            option = "class" if name == "classes" else name
             raise UserError(
-                f"--{name} is an option of {others}, but {given.ckpt_path} holds a {type(model).__name__}: leave it out"
+                f"--{option} is an option of {others}, but {given.ckpt_path} holds a {type(model).__name__}: "
+                "leave it out"
             )
     return [default if getattr(given, name) is None else getattr(given, name) for name, default in own.items()]

@@ -10,17 +10,20 @@ from lab.errors import UserError
 from lightning_models.drawing.pictures import to_picture
 from lightning_models.modules.batch_counting import batches_before
 from lightning_models.modules.checks import check_at_least
-from lightning_models.modules.image_generator import ImageGenerator
+from lightning_models.modules.image_generator import ImageGenerator, evenly_spread
 from lightning_models.modules.latent import InterpolationMode
 from lightning_models.modules.schedules import total_batches
 from lightning_models.tracking.media import save_picture
+
+ROWS_OF_CLASSES = 20  # in a grid of a conditional model, at most, unless it has more rows
 
 
 class ImageSamples(Callback):
     """Writes grids, a strip of progress and an interpolation into `samples/` and to W&B.
 
     A grid at the start, at the chosen interval, half-way and at the end, always of the same latent vectors; the strip
-    has a row of them for every epoch; the interpolation is made at the end. The training itself is not changed: the
+    has a row of them for every epoch; the interpolation is made at the end. Grids of a conditional model have a row for
+    each class, or for some of many, evenly spread. The training itself is not changed: the
     latent vectors come from a generator of their own. Models that make no images are left alone.
 
     Args:
@@ -99,8 +102,14 @@ class ImageSamples(Callback):
         if trainer.global_step == self.last_grid_step:
             return
         self.last_grid_step = trainer.global_step
-        images = pl_module.sample(self.grid**2, self.seed)
-        save_picture(trainer, f"grid-{trainer.global_step:07d}", to_picture(images, self.grid), key="grid")
+        names, labels, count = pl_module.class_names, None, self.grid**2
+        rows: list[str] = []
+        if names is not None:  # a row a class
+            shown = evenly_spread(len(names), max(self.grid, ROWS_OF_CLASSES))
+            rows, labels = [str(names[number]) for number in shown], torch.tensor(shown).repeat_interleave(self.grid)
+            count = len(labels)
+        images = pl_module.sample(count, self.seed, labels)
+        save_picture(trainer, f"grid-{trainer.global_step:07d}", to_picture(images, self.grid, rows), key="grid")
 
     def write_progress(self, trainer: Trainer) -> None:
         """`samples/progress.png`: a row an epoch; of a long run as many epochs, evenly spread, as can be looked at."""

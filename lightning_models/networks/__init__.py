@@ -15,6 +15,7 @@ from lightning_models.networks.interfaces import (
 )
 from lightning_models.networks.mlp import MLPDiscriminator, MLPGenerator
 from lightning_models.networks.recurrent_network import RecurrentNetwork
+from lightning_models.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from lightning_models.networks.sequence_wrappers import CharacterDropout, Ensemble, NaiveBayesMixture
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "ConvDiscriminator",
     "DCGANGenerator",
     "DCGANDiscriminator",
+    "ResNetGenerator",
+    "ResNetDiscriminator",
     "MLPClassifier",
     "CNNClassifier",
     "RecurrentNetwork",
