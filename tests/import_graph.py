@@ -175,3 +175,25 @@ def reached(imports: list[Import], start: str) -> set[str]:
     while new := {one.imported for one in imports if one.importer in modules} - modules:
         modules |= new
     return modules
+
+
+def arrows(imports: list[Import]) -> list[str]:
+    """The imports between folders as lines of a Mermaid graph, without arrows that follow from others.
+
+    The last two lines of LAYERS, which everything may import, are left out.
+    """
+    everywhere = {folder for layer in LAYERS[-2:] for folder in layer}
+    pairs = [(folder_of(one.importer), folder_of(one.imported)) for one in imports]
+    found: dict[str, set[str]] = {}
+    for importer, imported in pairs:
+        if importer != imported and not {importer, imported} & {*everywhere, ""}:
+            found.setdefault(importer, set()).add(imported)
+
+    def below(folder: str) -> set[str]:
+        return set().union(*({one} | below(one) for one in found.get(folder, ())))
+
+    lines = []
+    for importer in sorted(found, key=lambda folder: -LEVEL[folder]):
+        follows = set().union(*(below(imported) for imported in found[importer]))
+        lines += [f"    {importer} --> {imported}" for imported in sorted(found[importer] - follows)]
+    return lines

@@ -10,6 +10,7 @@ from tests.import_graph import (
     ROOT,
     Import,
     against_the_direction,
+    arrows,
     between_folders,
     circle,
     folder_of,
@@ -41,6 +42,29 @@ def test_every_folder_has_its_place():
     packages = {module_name(file) for file in source_files(ROOT) if file.name == "__init__.py"}
     placed = {package for package in packages if folder_of(package) == package or package.startswith("datamodules.")}
     assert packages - placed == {"lab"}
+
+
+def test_the_graph_in_the_docs_is_that_of_the_code(imports):
+    page = (ROOT / "docs" / "DESIGN.md").read_text(encoding="utf-8")
+    graph = page.partition("```mermaid\ngraph TD\n")[2].partition("\n```")[0]
+    assert graph.splitlines() == arrows(imports)
+
+
+def test_arrows_that_follow_from_others_are_not_drawn(tmp_path):
+    files = {
+        "lab/commands/fit.py": "import lab.studies.engine, lab.training.cli, lab.errors, lab.commands.parser",
+        "lab/commands/parser.py": "",
+        "lab/studies/engine.py": "import lab.training.cli",
+        "lab/training/cli.py": "",
+        "lab/errors.py": "",
+    }
+    assert arrows(project(tmp_path, files)) == ["    lab.commands --> lab.studies", "    lab.studies --> lab.training"]
+
+
+def test_models_and_data_do_not_know_each_other(imports):
+    """LAYERS alone would let models import data."""
+    found = [str(one) for one in imports if one.importer.startswith("lightning_models")]
+    assert [line for line in found if "imports datamodules" in line] == []
 
 
 def test_at_the_top_of_lightning_models_are_the_families():

@@ -1,5 +1,8 @@
 """The pictures of the report page: their sizes, their choice and their headings."""
 
+import base64
+import io
+
 from PIL import Image
 
 from lab.report.album import heading, spaced
@@ -49,3 +52,12 @@ def test_headings_of_pictures():
         "Confusion matrices: val confusion",
         "Something new",
     ]
+
+
+def test_grey_pictures_have_one_channel_and_coloured_ones_keep_their_colours(tmp_path):
+    for name, colour, mode in (("grey", (90, 90, 90), "L"), ("red", (90, 0, 0), "RGB"), ("blue", (90, 90, 91), "RGB")):
+        Image.new("RGB", (7, 5), colour).save(tmp_path / f"{name}.png")
+        with Image.open(
+            io.BytesIO(base64.b64decode(embed(tmp_path / f"{name}.png", 480).uri.partition(",")[2]))
+        ) as png:
+            assert (png.mode, png.size, png.convert("RGB").getpixel((0, 0))) == (mode, (7, 5), colour)
