@@ -59,13 +59,13 @@ class FakeGenerator:
 
     calls: list[tuple] = []  # noqa: RUF012
 
-    def sample(self, count, seed):
+    def sample(self, count, seed, *labels):
         import torch
 
         FakeGenerator.calls.append(("sample", count, seed))
         return torch.zeros(count, 1, 4, 4)
 
-    def interpolation(self, steps, seed, mode):
+    def interpolation(self, steps, seed, mode, *labels):
         FakeGenerator.calls.append(("interpolation", steps, seed, mode))
         return self.sample(steps, seed)
 

@@ -24,7 +24,7 @@ def test_runs_are_found_up_to_four_folders_deep_in_order_and_never_hidden_or_in_
 
 def test_what_is_there_is_named_where_no_run_is(tmp_path):
     made(tmp_path / "a" / "b" / "c" / "d" / "e")
-    with pytest.raises(UserError, match="holds no run: .*; found a$"):
+    with pytest.raises(UserError, match=r"holds no run: .*; found a$"):
         collect(tmp_path)
 
 
