@@ -37,7 +37,7 @@ def run(options: list[str]) -> None:
     is_new = not (study_dir / "study.yaml").is_file()
     if is_new:
         if given.storage:
-            open_storage(given.storage, study_dir)  # out of reach? then say so first
+            open_storage(given.storage, study_dir)  # fail early if it cannot be reached
         start.check_options(chosen)
     start.prepare(chosen, study_dir, command_line("study", *options))
     sys.exit(start.run_study(chosen, study_dir, given.workers, given.storage, given.retry_failed))

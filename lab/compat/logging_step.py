@@ -16,7 +16,7 @@ def writes_a_row(trainer: Trainer) -> bool:
 
 
 def rewind_logging_step(trainer: Trainer) -> None:
-    """Store the count as a checkpoint of the validation itself would, where the epoch goes on after it.
+    """Store the count as a checkpoint of the validation itself would, if the epoch continues after it.
 
     Lightning counts the batch before a validation again on resuming from a checkpoint that the validation wrote.
     """
