@@ -7,7 +7,18 @@ import pytest
 
 from lab.report.collection import LABEL, Collection, Metric
 from lab.report.runs import Artifact, Run
-from lab.report.table import Setting, Spread, decimals, group, ranking, short_names, show, show_number, show_spread
+from lab.report.table import (
+    Setting,
+    Spread,
+    decimals,
+    group,
+    ranking,
+    short_names,
+    show,
+    show_duration,
+    show_number,
+    show_spread,
+)
 
 PICTURE, TEXT = Artifact(Path("a.png"), "a", None), Artifact(Path("a.txt"), "a", None)
 DOWN, UP, NEITHER = Metric("loss", "minimize"), Metric("loss", "maximize"), Metric("loss", None)
@@ -149,3 +160,9 @@ def test_decimals_of_a_column(spreads, places):
 )
 def test_means_with_their_deviations(found, text):
     assert show_spread(found, 1) == text
+
+
+def test_an_hour_is_an_hour():
+    assert [show_duration(seconds) for seconds in (59.4, 60, 3599, 3600)] == [
+        *("59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min"),
+    ]
