@@ -241,7 +241,7 @@ def test_dry_run_lists_trials_and_writes_nothing(tmp_path, study_dir, capsys):
     assert not study_dir.exists()
     assert run(path, study_dir) == 0
     cli.main(["study", str(path), "--study_dir", str(study_dir), "--dry_run"])
-    assert "the mean of those that" in capsys.readouterr().out
+    assert "the mean of the complete ones in" in capsys.readouterr().out
 
 
 @pytest.mark.slow
