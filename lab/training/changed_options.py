@@ -51,7 +51,12 @@ def recorded_options(checkpoint: dict[str, Any], path: str) -> dict[str, Any] | 
     Checkpoints of earlier versions do not have them: those of the run folder are taken, if the checkpoint lies in one.
     """
     text = checkpoint.get("options")
-    options = current_config(yaml.safe_load(text) if isinstance(text, str) else config_of_run(path))
+    try:
+        options = current_config(yaml.safe_load(text) if isinstance(text, str) else config_of_run(path))
+    except yaml.YAMLError as error:
+        raise UserError(
+            f"the options of the run that wrote {path} cannot be read from it: it was tampered with"
+        ) from error
     if not isinstance(options, dict):
         return None
     model = options.get("model")

@@ -12,7 +12,7 @@ from lab.compat.moved_options import current_checkpoint
 from lab.errors import UserError
 from lab.training import registry
 from lightning_models.modules.class_paths import allowed, check_checkpoint_names, class_at, packages_in
-from lightning_models.modules.plain_checkpoint import open_checkpoint
+from lightning_models.modules.plain_checkpoint import PlainCheckpoint, open_checkpoint
 
 
 def read_checkpoint(path: str, every_byte: bool = False) -> dict[str, Any]:
@@ -120,15 +120,9 @@ def load_model(path: str) -> LightningModule:
             model = class_at(name)
         except UserError as error:
             raise UserError(f"{path} holds a {name}, which does not exist here: {error}") from error
-        if not (isinstance(model, type) and issubclass(model, LightningModule)):
-            raise UserError(f"{path} holds a {name}, which is no model")
-        try:
-            loaded = model.load_from_checkpoint(Path(path).expanduser(), map_location="cpu", weights_only=True)
-        except UserError:
-            raise
-        except Exception as error:  # weights or options that the class does not take
-            reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())[:300]
-            raise UserError(f"{path} does not fit the class {name} of today: {reason}") from error
+        if not (isinstance(model, type) and issubclass(model, PlainCheckpoint)):
+            raise UserError(f"{path} holds a {name}, which is no model that checkpoints can be opened of")
+        loaded = model.load_from_checkpoint(Path(path).expanduser(), map_location="cpu", weights_only=True)
     return loaded.eval()
 
 

@@ -2,8 +2,8 @@
 
 The user's are: whatever goes wrong while the command line is read, and while classes, optimizers and the Trainer are
 made from it on purpose or by a library; Lightning's MisconfigurationException wherever it is raised; what a callback of
-Lightning's or an optimizer of torch's refuses; what Lightning raises over an option that was set; and a file system
-that refuses. All else is a bug.
+Lightning's or an optimizer of torch's refuses; what Lightning raises over an option that was set; a checkpoint that
+cannot be restored; and a file system that refuses. All else is a bug.
 """
 
 import linecache
@@ -20,6 +20,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.optim import Optimizer
 
+from lab.compat.restoring import while_restoring
 from lab.errors import UserError
 from lab.outcome import refusal
 from lab.training.given import Given
@@ -122,6 +123,8 @@ def run_mistake(error: Exception, config: dict[str, Any]) -> UserError | None:
     frames = frames_of(error)
     if (refused := refusal(error)) is not None:
         return UserError(refused)
+    if while_restoring(error):
+        return UserError(f"{config['ckpt_path']} cannot be resumed from: {type(error).__name__}: {tidy(str(error))}")
     if (
         isinstance(error, MisconfigurationException)
         or any(frame.f_code.co_name == "configure_optimizers" for frame, _ in frames)

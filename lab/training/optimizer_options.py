@@ -55,8 +55,10 @@ class GivenOptimizerOptions(Callback):
         if checkpoint is None or "optimizer_states" not in checkpoint:
             return
         states = checkpoint["optimizer_states"]
-        before = before or [described_state(state) for state in states]
-        check_same_kind(before, self.configured)
+        in_states = [described_state(state) for state in states]
+        before = before or in_states
+        for kept in (before, in_states):
+            check_same_kind(kept, self.configured)
         changes: list[str] = []
         for optimizer, then, now, state in zip(trainer.optimizers, before, self.configured, states, strict=True):
             schedulers = [

@@ -145,7 +145,7 @@ def load_classifier(path: Path) -> Any:
     Raises:
         UserError: if the file holds none.
     """
-    checkpoint = open_checkpoint(path)
+    checkpoint = open_checkpoint(path, every_byte=True)
     check_checkpoint_names(checkpoint, path)
     name = str(checkpoint.get("model_class"))
     family = class_at(name) if "." in name else None

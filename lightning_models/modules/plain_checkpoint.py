@@ -12,7 +12,7 @@ from pytorch_lightning import LightningModule
 from lab.compat.moved_options import current_checkpoint
 from lab.errors import UserError
 from lightning_models.metrics.means import keep_sums_of_all_processes
-from lightning_models.modules.class_paths import check_checkpoint_names
+from lightning_models.modules.class_paths import HYPERPARAMETERS, check_checkpoint_names
 from lightning_models.modules.injection import describe, parameter_names
 
 M = TypeVar("M", bound=LightningModule)
@@ -46,6 +46,9 @@ def open_checkpoint(path: str | os.PathLike[str], every_byte: bool = False) -> d
         raise UserError(f"{path} is damaged (the checksum of {damaged} is wrong): {REMEDY}")
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise UserError(f"{path} is not a Lightning checkpoint: it holds no state_dict")
+    for name in HYPERPARAMETERS:
+        if not isinstance(checkpoint.get(name, {}), dict):
+            raise UserError(f"{path} is not a checkpoint of Lightning's: its {name} are no options with names")
     return checkpoint
 
 
@@ -76,15 +79,21 @@ class PlainCheckpoint(LightningModule):
         """Like Lightning's, also for checkpoints of earlier versions, whose options have other names.
 
         Raises:
-            UserError: if the file is no checkpoint, or names classes of other projects whose modules nobody has
-                imported or allowed (see `class_paths`).
+            UserError: if the file is no checkpoint, does not fit the class, or names classes of other projects whose
+                modules nobody has imported or allowed (see `class_paths`).
         """
         if isinstance(checkpoint_path, (str, os.PathLike)) and os.path.isfile(checkpoint_path):
             kept = open_checkpoint(checkpoint_path)
             check_checkpoint_names(kept, checkpoint_path)
             if (current := current_checkpoint(kept)) is not kept:
                 kwargs = {**current["hyper_parameters"], **kwargs}
-        loaded: M = super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
+        try:
+            loaded: M = super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # weights or options that the class does not take, in any way
+            reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())[:300]
+            raise UserError(f"{checkpoint_path} does not fit the class {cls.__name__} of today: {reason}") from error
         return loaded
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

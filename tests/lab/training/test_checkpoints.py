@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import cli
 from lab.errors import UserError
 from lab.training.checkpoints import (
     check_carried,
@@ -15,6 +16,7 @@ from lab.training.checkpoints import (
     preview,
     read_checkpoint,
 )
+from tests.tiny_runs import copied, resumed
 
 
 def refused(call, *args):
@@ -62,6 +64,42 @@ def test_one_that_is_damaged_inside(last, tmp_path):
         assert message.endswith(" is wrong): use another one of the same run")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hyper_parameters": [1]}, "not a checkpoint of Lightning's: its hyper_parameters are no options with names"),
+        ({"hyper_parameters": None}, "its hyper_parameters are no options with names"),
+        ({"state_dict": [1]}, "is not a Lightning checkpoint: it holds no state_dict"),
+        ({"state_dict": {1: 2}}, "does not fit the class GAN of today: "),
+        ({"model_class": 3}, "holds no model of this project: its class is None"),
+        ({"model_class": "os.path"}, "holds a os.path, which is no model that checkpoints can be opened of"),
+        ({"hyper_parameters": {}}, "does not fit the class GAN of today: GAN.__init__() missing 1 required"),
+    ],
+)  # fmt: skip
+def test_one_whose_content_is_odd(last, tmp_path, changes, message):
+    path = tmp_path / "odd.ckpt"
+    torch.save({**torch.load(last, weights_only=True), **changes}, path)
+    assert message in refused(load_model, str(path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"optimizer_states": [{"state": {}, "param_groups": []}] * 2}, "groups of parameters, but now it has 1"),
+        ({"loops": {}}, "cannot be resumed from: KeyError: 'fit_loop'"),
+        ({"options": "a: ["}, "the options of the run that wrote "),
+    ],
+)
+def test_one_that_cannot_be_restored_is_one_message(gan_run, tmp_path, capsys, changes, reason):
+    run = copied(gan_run, tmp_path / "run")
+    path = run / "checkpoints" / "last.ckpt"
+    torch.save({**torch.load(path, weights_only=True), **changes}, path)
+    with pytest.raises(SystemExit) as status:
+        cli.main(["fit", *resumed(run), "--trainer.max_epochs", "3"])
+    assert status.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
 class Harmful:
     """What weights_only=True does not open."""
 
@@ -107,7 +145,7 @@ def test_one_that_does_not_fit_its_class_of_today(last, tmp_path):
         path = tmp_path / "other.ckpt"
         torch.save({**checkpoint, **changes}, path)
         message = refused(load_model, str(path))
-        assert message.startswith(f"{path} does not fit the class lightning_models.gan.GAN of today: Error(s) in")
+        assert message.startswith(f"{path} does not fit the class GAN of today: Error(s) in loading state_dict")
 
 
 def test_a_class_of_others_is_refused_before_it_is_imported(last, tmp_path):
