@@ -1,7 +1,7 @@
 """Tells whether an error was raised while Lightning restored a checkpoint, rather than later in the run.
 
-What a checkpoint holds is the user's, and errors over it have no type of their own. Lightning restores in two steps,
-before and after it sets up the optimizers; no public hook surrounds them.
+The content of a checkpoint is the user's input, but errors about it have no type of their own. Lightning restores in
+two steps, before and after it sets up the optimizers; no public hook surrounds them.
 
 Checked with pytorch-lightning 2.6; pinned by tests/lab/training/test_checkpoints.py.
 """

@@ -1,4 +1,4 @@
-"""Takes the handling of signals away from Lightning, but for the flag by which its loops end.
+"""Turns off Lightning's handling of signals, except for the flag that ends its loops.
 
 Lightning 2.6 broadcasts inside its handler of SIGTERM, where other processes may be in any other collective; under
 SLURM it writes a checkpoint and requeues the job inside its handler of SIGUSR1, in the middle of a batch; it broadcasts

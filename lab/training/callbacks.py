@@ -21,9 +21,9 @@ MODES = {"minimize": "min", "maximize": "max"}  # as ModelCheckpoint calls them
 def run_callbacks(
     model: LightningModule, given: list[Callback], shows_progress: bool, trains: bool, checkpoint_dir: Path | None
 ) -> list[Callback]:
-    """Those of every run, those that are `given`, and those of the model's family.
+    """The callbacks of every run, those in `given`, and those of the model's family.
 
-    Checkpoints come last: what the other callbacks store belongs into them.
+    Checkpoint callbacks come last, so that they store the state of all others.
 
     Args:
         model: what is run.
@@ -53,7 +53,7 @@ def checkpoints(folder: Path, monitor: str | None) -> list[Callback]:
         monitor: the metric; whether its lowest or its highest value is the best, the catalogue of metrics says.
 
     Raises:
-        UserError: for a metric of which the catalogue knows no better direction.
+        UserError: if the catalogue does not say whether lower or higher values of the metric are better.
     """
     last = ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)
     if monitor is None:

@@ -1,4 +1,4 @@
-"""What a resumed run is given other options for than it had, and which of them may change."""
+"""Compares the options of a resumed run with those that it had before, and decides which may change."""
 
 import sys
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def recorded_options(checkpoint: dict[str, Any], path: str) -> dict[str, Any] | 
 
 
 def changed_options(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
-    """What differs between the options of a run and those that it is resumed with, both as in a config.yaml.
+    """The differences between the options of a run and those that it is resumed with, both as in a config.yaml.
 
     Options that only one of them has are those of another version, or of a class that was exchanged.
     """
@@ -88,7 +88,7 @@ def differences(before: dict[str, Any], now: dict[str, Any], path: str) -> Itera
 
 
 def check_changes(changes: list[Change], now: dict[str, Any]) -> None:
-    """Raise a UserError for changes with which the run cannot go on, all of them in one message.
+    """Raise a UserError that lists all changes with which the run cannot be resumed.
 
     Args:
         changes: of the options.
@@ -106,8 +106,8 @@ def check_changes(changes: list[Change], now: dict[str, Any]) -> None:
 def may_change(change: Change, now: dict[str, Any]) -> bool:
     """Whether a run can be resumed with this change.
 
-    Everything may change that the run looks at anew: limits, devices, what is logged, losses, the options of optimizers
-    and schedules. Options of other projects' data are their own business.
+    Whatever a run reads anew when it starts may change: limits, devices, what is logged, losses, the options of
+    optimizers and schedules. Options of data modules from other projects are not checked.
     """
     group, _, name = change.option.partition(".")
     if change.option in ("seed_everything", "model", "data"):

@@ -69,7 +69,7 @@ def check_weights(path: str, model: LightningModule) -> None:
 
 
 def carried(path: str) -> dict[str, Any]:
-    """The options of the data that a checkpoint brings along: its vocabulary and its classes, where it has any."""
+    """The data options that a checkpoint stores: its vocabulary and its classes, where it has any."""
     stored = read_checkpoint(path).get("hyper_parameters", {})
     return {name: stored[name] for name in registry.CARRIED if stored.get(name) is not None}
 

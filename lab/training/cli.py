@@ -218,7 +218,7 @@ class ProjectCLI(OpenLightningCLI):
                 self.from_checkpoint.append(name)
 
     def compare_with_checkpoint(self) -> None:
-        """Say which options differ from those of the run that wrote the checkpoint, and refuse what may not."""
+        """Print which options differ from those of the run that wrote the checkpoint; refuse those that must not."""
         before = recorded_options(read_checkpoint(self.options.ckpt_path), self.options.ckpt_path)
         if before is not None:
             now = yaml.safe_load(self.options_text())

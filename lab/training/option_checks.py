@@ -1,6 +1,6 @@
-"""Names that are wrong on the command line or in a config file: one message with the nearest or the allowed ones.
+"""Checks names of options and classes, typed or in config files: one message with the nearest or the allowed ones.
 
-Checked against the signatures of the classes before the parser runs, which knows the same but says it in a page.
+They are compared with the signatures of the classes before the parser runs, whose messages fill a page.
 """
 
 from typing import Any

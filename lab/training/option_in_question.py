@@ -1,4 +1,4 @@
-"""Which option is an error of a library about? Its message names the option, quotes its value, or does both."""
+"""Finds the option that a library's error message is about: the message names it, quotes its value, or both."""
 
 import re
 from types import FrameType
@@ -46,7 +46,7 @@ def option_in_question(message: str, owners: list[type], config: dict[str, Any])
 
 
 def rank_of(name: str, value: Any, message: str, is_default: bool) -> int | None:
-    """How sure it is that a message is about an option; None if it is not."""
+    """How surely a message is about an option, as a sort key; None if it is not."""
     words = set(re.findall(r"[a-z_]\w*", message.lower()))
     is_named = bool(words & {name, name.removesuffix("s")}) and ("_" in name or value is not None)
     is_quoted = quotes(message, value)
