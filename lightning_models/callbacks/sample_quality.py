@@ -1,6 +1,7 @@
 """How good, how diverse and how complete generated images are: while a model trains, and of a checkpoint."""
 
 import sys
+from dataclasses import replace
 from typing import Any, Literal, Protocol, cast
 
 import torch
@@ -155,8 +156,8 @@ class SampleQuality(Callback):
         try:
             check_finite(known.features, "training")
             check_finite(held_out.features, "held-out")
-            images = self.generated(trainer, pl_module, n_fake)
-            measured = self.compared(trainer, images, network, real, known, held_out, device)
+            images, labels = self.generated(trainer, pl_module, n_fake)
+            measured = self.compared(trainer, images, labels, network, real, known, held_out, device)
         except ValueError as error:
             measured = Measured(problems=[str(error)])
         if (part, num_samples) not in self.baselines and measured.values and len(others):
@@ -176,20 +177,23 @@ class SampleQuality(Callback):
         if (split, count) not in self.kept:
             images: Tensor = getattr(data, f"{split}_images")
             order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.seed))[:count]
-            self.kept[split, count] = features_of_real(network, images[order], device)
+            labels: Tensor | None = getattr(data, f"{split}_labels", None)
+            found = features_of_real(network, images[order], device)
+            self.kept[split, count] = replace(found, labels=None if labels is None else labels[order])
         return self.kept[split, count]
 
     def compared(
         self,
         trainer: Trainer,
         images: Tensor,
+        labels: Tensor | None,
         network: FeatureExtractor,
         real: Features,
         known: Features,
         held_out: Features,
         device: torch.device,
     ) -> Measured:
-        """The generated `images` (this process's share, in [0, 1]) against `real` ones.
+        """The generated `images` (this process's share, in [0, 1]), of the classes `labels`, against `real` ones.
 
         Raises:
             ValueError: if generated images hold NaN or infinity, the same in all processes.
@@ -201,10 +205,10 @@ class SampleQuality(Callback):
                 "the generator has diverged, nothing can be measured"
             )
         fake = network.extract((images.clamp(0, 1) * 255).round().to(torch.uint8), device)  # as the real ones: 8 bits
-        quality = Quality(network.num_features, network.num_classes, self.seed, device)
+        quality = self.quality(trainer, network, device)
         rank, size = trainer.global_rank, trainer.world_size
         self.update(quality, network, real[rank::size], real=True)
-        self.update(quality, network, fake, real=False)
+        self.update(quality, network, replace(fake, labels=labels), real=False)
         if len(held_out):
             quality.update_neighbours(known[rank::size].features, held_out[rank::size].features)
         return quality.compute()
@@ -213,28 +217,38 @@ class SampleQuality(Callback):
         self, trainer: Trainer, network: FeatureExtractor, real: Features, others: Features, device: torch.device
     ) -> dict[str, float]:
         """What `others`, real images too, get in place of generated ones: what a perfect model could reach."""
-        quality = Quality(network.num_features, network.num_classes, self.seed, device)
+        quality = self.quality(trainer, network, device)
         rank, size = trainer.global_rank, trainer.world_size
         self.update(quality, network, real[rank::size], real=True)
         self.update(quality, network, others[rank::size], real=False)
         return quality.compute().values
 
+    def quality(self, trainer: Trainer, network: FeatureExtractor, device: torch.device) -> Quality:
+        """Nothing measured yet."""
+        asked = len(cast(ImageGenerator, trainer.lightning_module).class_names or ())
+        return Quality(network.num_features, network.num_classes, self.seed, device, asked)
+
     @staticmethod
     def update(quality: Quality, network: FeatureExtractor, found: Features, real: bool) -> None:
         """Add images to a comparison."""
         logits = None if found.logits is None else network.class_logits(found.logits)
-        quality.update(found.features, logits, real)
+        quality.update(found.features, logits, real, found.labels)
 
-    def generated(self, trainer: Trainer, pl_module: ImageGenerator, count: int) -> Tensor:
-        """This process's share of `count` generated images in [0, 1], on the CPU, made GENERATED_AT_ONCE at a time."""
+    def generated(self, trainer: Trainer, pl_module: ImageGenerator, count: int) -> tuple[Tensor, Tensor | None]:
+        """This process's share of `count` generated images in [0, 1] and their labels, both on the CPU.
+
+        They are made GENERATED_AT_ONCE at a time; an unconditional model's have no labels.
+        """
         generator = torch.Generator().manual_seed(self.seed)
-        images = []
+        images, labels = [], []
         for first in range(0, count, GENERATED_AT_ONCE):
             latent = pl_module.draw_latent(min(GENERATED_AT_ONCE, count - first), generator)
             own = latent[trainer.global_rank :: trainer.world_size]
             if len(own):
                 images.append(pl_module.decode(own))
-        return torch.cat(images)
+                labels.append(own.labels)
+        known = [part for part in labels if part is not None]
+        return torch.cat(images), torch.cat(known) if known else None
 
     def tell(self, trainer: Trainer, text: str) -> None:
         """Say it on stderr, once."""

@@ -19,16 +19,21 @@ IMAGES_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Features:
-    """Output of a feature extractor: features (images, num_features), and logits (images, ...) of a classifier."""
+    """Output of a feature extractor: features (images, num_features), and logits (images, ...) of a classifier.
+
+    Where they are known, labels (images,): the images' classes, or those that were asked for.
+    """
 
     features: Tensor
     logits: Tensor | None
+    labels: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)
 
     def __getitem__(self, rows: slice) -> "Features":
-        return Features(self.features[rows], None if self.logits is None else self.logits[rows])
+        logits, labels = (None if part is None else part[rows] for part in (self.logits, self.labels))
+        return Features(self.features[rows], logits, labels)
 
 
 class FeatureExtractor(nn.Module, ABC):

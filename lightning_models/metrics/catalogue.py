@@ -38,6 +38,8 @@ MEASURES = {  # of generated images, in the order of their table
     "modes": Measure("classes that are reached", "all", True),
     "class_kl": Measure("KL of the classes to the data's, nats", "low", False),
     "classifier_score": Measure("sureness and spread of the classes", "high", True),
+    "intra_fid": Measure("mean Frechet distance within the classes asked for", "low", False),
+    "class_agreement": Measure("share of the samples of the class asked for", "high", True),
 }
 CATALOGUE = {
     **MEASURES,

@@ -13,7 +13,8 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from torchmetrics.utilities.data import dim_zero_cat
 
 from lab.errors import UserError
-from lightning_models.metrics.classes import ClassCoverage
+from lightning_models.metrics.by_class import ClassAgreement, IntraClassDistance
+from lightning_models.metrics.classes import MOST_CLASSES, ClassCoverage
 from lightning_models.metrics.diversity import Diversity
 from lightning_models.metrics.neighbours import DensityCoverage, Memorization, PrecisionRecall
 
@@ -145,7 +146,7 @@ class Quality:
     `update` takes any number of images at a time; `compute` gives, as far as the images allow it:
     `fid`, `kid` and `kid_std` (Heusel et al. 2017; Binkowski et al. 2018), `precision`, `recall`, `density`,
     `coverage`, `diversity`, `memorization`, and by a classifier's logits `modes`, `class_kl`, `classifier_score` and
-    `classifier_score_std`.
+    `classifier_score_std`; with labels also `intra_fid` and, by a classifier of the same classes, `class_agreement`.
 
     Every process must call `update` equally often for each kind of images.
 
@@ -154,10 +155,16 @@ class Quality:
         num_classes: of the classifier; none: without the measures that need one.
         seed: of the random subsets of the kernel distance and the classifier score.
         device: that the features are brought to and compared on.
+        asked_classes: number of classes that a conditional model can be asked for; 0: it is unconditional.
     """
 
     def __init__(
-        self, num_features: int, num_classes: int | None, seed: int = 0, device: torch.device | str = "cpu"
+        self,
+        num_features: int,
+        num_classes: int | None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        asked_classes: int = 0,
     ) -> None:
         given = GivenFeatures(num_features)
         self.two_samples: dict[str, Any] = {
@@ -170,14 +177,16 @@ class Quality:
         self.score = ClassifierScore(given, seed) if num_classes else None
         self.classes = ClassCoverage(num_classes) if num_classes else None
         self.memorization = Memorization()
-        every = [*self.two_samples.values(), self.score, self.classes, self.memorization]
+        self.intra = IntraClassDistance() if 0 < asked_classes <= MOST_CLASSES else None
+        self.agreement = ClassAgreement() if asked_classes and asked_classes == num_classes else None
+        every = [*self.two_samples.values(), self.score, self.classes, self.memorization, self.intra, self.agreement]
         for metric in every:
             if metric is not None:
                 metric.to(device)
         self.device = device
 
-    def update(self, features: Tensor, logits: Tensor | None, real: bool) -> None:
-        """Add features (batch, num_features) and, of a classifier, logits (batch, num_classes).
+    def update(self, features: Tensor, logits: Tensor | None, real: bool, labels: Tensor | None = None) -> None:
+        """Add features (batch, num_features), of a classifier logits (batch, num_classes), and labels (batch,).
 
         Raises:
             ValueError: for features that are not finite.
@@ -194,6 +203,14 @@ class Quality:
             if not real:
                 self.score.update(logits)
 
+        if labels is None:
+            return
+        labels = labels.to(self.device)
+        if self.intra is not None:
+            self.intra.update(features, labels, real=real)
+        if self.agreement is not None and logits is not None and not real:
+            self.agreement.update(logits, labels)
+
     def update_neighbours(self, train: Tensor, held_out: Tensor) -> None:
         """Add features of the training and the held-out images that `memorization` compares with."""
         self.memorization.update(train.to(self.device), "known")
@@ -207,6 +224,10 @@ class Quality:
         if self.classes is not None:
             self.add(measured, "modes", self.classes)
             self.add(measured, "classifier_score", self.score)
+        if self.intra is not None:
+            self.add(measured, "intra_fid", self.intra)
+        if self.agreement is not None:
+            self.add(measured, "class_agreement", self.agreement)
         if self.memorization.known:
             self.add(measured, "memorization", self.memorization)
         return measured

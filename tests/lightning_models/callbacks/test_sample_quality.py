@@ -24,9 +24,11 @@ SMALL = [
     *("--trainer.log_every_n_steps", "2", "--samples.grid", "2", "--model.ema_decay", "0.9"),
 ]
 GENERATOR = ["fit", "--model", "GAN", "--data", "Digits", *SMALL]
+OF_CLASSES_ASKED_FOR = {"intra_fid", "class_agreement"}
 MEASURES = {
     *("fid", "fid_digits", "kid", "kid_digits", "kid_std", "precision", "recall", "density", "coverage", "diversity"),
     *("memorization", "modes", "class_kl", "classifier_score", "classifier_score_std"),
+    *OF_CLASSES_ASKED_FOR,
 }
 BY_CLASS = {"modes", "class_kl", "classifier_score", "classifier_score_std"}
 
@@ -78,10 +80,10 @@ def summary(run_dir):
 
 @pytest.fixture
 def trained(tmp_path, with_classifier):
-    """A run of five epochs, measured after the second, the fourth and the last."""
+    """A run of five epochs of a conditional GAN, measured after the second, the fourth and the last."""
     run_dir = tmp_path / "run"
     epochs = ["--trainer.max_epochs", "5", "--quality.every_n_epochs", "2", "--quality.num_samples_in_fit", "100"]
-    cli.main([*GENERATOR, *epochs, "--run_dir", str(run_dir)])
+    cli.main([*GENERATOR, *epochs, "--model.conditional", "true", "--run_dir", str(run_dir)])
     return run_dir
 
 
@@ -134,6 +136,8 @@ def test_a_checkpoint_is_measured(trained, command, capsys):
     assert baseline["fid"] < values["fid"] / 2  # four batches learn nothing
     assert baseline["precision"] > 0.7
     assert baseline["class_kl"] < 0.05
+    assert baseline["class_agreement"] > 0.5 > values["class_agreement"]
+    assert baseline["fid"] < baseline["intra_fid"] < values["intra_fid"]
 
 
 def test_training_is_bitwise_the_same_with_and_without(tmp_path, with_classifier):
@@ -178,9 +182,9 @@ def test_without_a_classifier_a_fit_says_how_to_train_one(tmp_path, cache, capsy
     assert "measured with random convolutions, whose numbers can be compared only between runs on" in printed.err
     assert "fid_random" in printed.out
     found = summary(tmp_path / "run" / "validate")["metrics"]
-    expected = {name.replace("digits", "random") for name in MEASURES - BY_CLASS}
+    expected = {name.replace("digits", "random") for name in MEASURES - BY_CLASS - OF_CLASSES_ASKED_FOR}
     assert {f"val/{name}" for name in expected} <= set(found)
-    assert not {f"val/{name}" for name in BY_CLASS} & set(found)
+    assert not {f"val/{name}" for name in BY_CLASS | OF_CLASSES_ASKED_FOR} & set(found)
 
 
 def test_a_vae_is_measured(tmp_path, with_classifier):
