@@ -63,7 +63,7 @@ class CIFAR10(ImageDataModule):
             except (OSError, RuntimeError) as error:
                 raise self._not_found(str(error)) from error
 
-    def read_parts(self) -> dict[str, LabelledImages]:
+    def read_splits(self) -> dict[str, LabelledImages]:
         """The original files, their archive, or the copy."""
         if (self.root / self.original).is_dir():
             return {"train": self._read_original(train=True), "test": self._read_original(train=False)}
@@ -71,20 +71,20 @@ class CIFAR10(ImageDataModule):
             return read_archive(self.root / self.archive)
         if self.copy is None:
             raise self._not_found("--data.download is false" if not self.download else "prepare_data was not called")
-        if self.copy.class_names != self.native_class_names or set(self.copy.parts) != {"train", "test"}:
+        if self.copy.class_names != self.native_class_names or set(self.copy.splits) != {"train", "test"}:
             raise UserError(
-                f"{self.copy.path} holds {', '.join(self.copy.parts)} of {', '.join(self.copy.class_names)}; "
+                f"{self.copy.path} holds {', '.join(self.copy.splits)} of {', '.join(self.copy.class_names)}; "
                 f"expected train and test of {', '.join(self.native_class_names)}"
             )
         return self.copy.divided(load_images(self.copy, 32, 3))
 
     def _read_original(self, train: bool) -> LabelledImages:
         try:
-            part = torchvision.datasets.CIFAR10(self.root, train=train)
+            data = torchvision.datasets.CIFAR10(self.root, train=train)
         except RuntimeError as error:  # a checksum differs
             folder = self.root / self.original
             raise UserError(f"{folder} is incomplete or damaged: delete it and it is downloaded again") from error
-        return torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets)
+        return torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(data.targets)
 
     @cached_property
     def copy(self) -> ImageListing | None:
@@ -113,7 +113,7 @@ def read_archive(path: Path) -> dict[str, LabelledImages]:
     content = path.read_bytes()
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != ARCHIVE_MD5:
         raise UserError(f"{path} is incomplete or damaged: delete it and it is downloaded again")
-    parts = {}
+    splits = {}
     with tarfile.open(path) as archive:
         for split, names in BATCHES.items():
             batches = []
@@ -123,5 +123,5 @@ def read_archive(path: Path) -> dict[str, LabelledImages]:
                 batches.append(pickle.loads(file.read(), encoding="latin1"))
             pixels = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
             labels = [label for batch in batches for label in batch["labels"]]
-            parts[split] = (torch.from_numpy(pixels), torch.tensor(labels))
-    return parts
+            splits[split] = (torch.from_numpy(pixels), torch.tensor(labels))
+    return splits

@@ -29,7 +29,7 @@ class ImageDataModule(DescribedDataModule, ABC):
     """Images and their classes, read once into memory; batches of (images, labels).
 
     A kind of images says what it is without reading any pixel (`native_shape`, `native_class_names`: the model is built
-    from them first) and reads its parts in `read_parts`.
+    from them first) and reads its splits in `read_splits`.
 
     After `setup`: `train_images`, `val_images` and `test_images`, uint8 of shape (images, *image_shape), and
     `train_labels`, ..., int64 in 0..num_classes - 1. The model gets float32 images in `value_range`: 8 bits a pixel are
@@ -113,8 +113,8 @@ class ImageDataModule(DescribedDataModule, ABC):
         """Names of all classes."""
 
     @abstractmethod
-    def read_parts(self) -> dict[str, LabelledImages]:
-        """The images of "train", "test" and, where the source has such a part, "val", with all classes."""
+    def read_splits(self) -> dict[str, LabelledImages]:
+        """The images of "train", "test" and, where the source has such a split, "val", with all classes."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -140,16 +140,16 @@ class ImageDataModule(DescribedDataModule, ABC):
             self.predict_images, self.predict_names = named.images, named.names
             return
         if not hasattr(self, "train_images"):
-            parts = {name: self._fitted(name, *part) for name, part in self.read_parts().items()}
+            splits = {name: self._fitted(name, *own) for name, own in self.read_splits().items()}
             if self.validate_on_test:
-                parts["val"] = parts["test"]
-            elif "val" not in parts:
-                parts["train"], parts["val"] = random_split(
-                    parts["train"], self.val_fraction, self.split_seed, "val_fraction"
+                splits["val"] = splits["test"]
+            elif "val" not in splits:
+                splits["train"], splits["val"] = random_split(
+                    splits["train"], self.val_fraction, self.split_seed, "val_fraction"
                 )
-            self.train_images, self.train_labels = parts["train"]
-            self.val_images, self.val_labels = parts["val"]
-            self.test_images, self.test_labels = parts["test"]
+            self.train_images, self.train_labels = splits["train"]
+            self.val_images, self.val_labels = splits["val"]
+            self.test_images, self.test_labels = splits["test"]
             if stage == "fit":
                 self.print_found()
         if stage == "fit" and self.trainer is not None and len(self.val_images) == 0:
@@ -230,13 +230,13 @@ class ImageDataModule(DescribedDataModule, ABC):
             return None
         return lambda batch, generator: functools.reduce(lambda changed, step: step(changed, generator), steps, batch)
 
-    def _fitted(self, part: str, images: Tensor, labels: Tensor) -> LabelledImages:
+    def _fitted(self, split: str, images: Tensor, labels: Tensor) -> LabelledImages:
         """The chosen classes, at the chosen size."""
         highest = len(self.native_class_names) - 1
         outside = labels[(labels < 0) | (labels > highest)]
         if len(outside):
             raise UserError(
-                f"the {part} part of {type(self).__name__} holds the label {int(outside[0])} ({len(outside):,} such "
+                f"the {split} split of {type(self).__name__} holds the label {int(outside[0])} ({len(outside):,} such "
                 f"labels), but its classes are 0 to {highest}: correct the file of labels"
             )
         if self.classes is not None:
@@ -255,17 +255,17 @@ class ImageDataModule(DescribedDataModule, ABC):
 
 
 def random_split(
-    part: LabelledImages, fraction: float, seed: int, option: str
+    training: LabelledImages, fraction: float, seed: int, option: str
 ) -> tuple[LabelledImages, LabelledImages]:
-    """What is left of `part` and the `fraction` of it that is kept apart, chosen by `seed`, both in their stored order.
+    """What is left of `training`, and the `fraction` of it that `seed` keeps apart, both in their stored order.
 
     Raises:
         UserError: if nothing is left; it names `option`.
     """
-    images, labels = part
+    images, labels = training
     num_apart = round(fraction * len(images))
     if num_apart == 0:
-        return part, (images[:0], labels[:0])
+        return training, (images[:0], labels[:0])
     if num_apart == len(images):
         raise UserError(f"{option} {fraction} of {num_apart} images leaves none to train on: use a smaller one")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))

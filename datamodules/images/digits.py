@@ -18,7 +18,7 @@ class Digits(ImageDataModule):
     native_shape = (1, 8, 8)
     native_class_names = DIGIT_NAMES
 
-    def read_parts(self) -> dict[str, LabelledImages]:
+    def read_splits(self) -> dict[str, LabelledImages]:
         """The digits, their 17 shades 0..16 stretched to 0..255."""
         from sklearn.datasets import load_digits  # takes 0.7 s to import
         from sklearn.model_selection import train_test_split
@@ -29,4 +29,4 @@ class Digits(ImageDataModule):
         train, test = train_test_split(
             np.arange(len(labels)), test_size=0.2, stratify=digits.target, random_state=SPLIT_SEED
         )
-        return {part: (images[sorted(own)], labels[sorted(own)]) for part, own in (("train", train), ("test", test))}
+        return {split: (images[sorted(own)], labels[sorted(own)]) for split, own in (("train", train), ("test", test))}

@@ -79,7 +79,7 @@ class ImageFolder(ImageDataModule):
 
     @cached_property
     def listing(self) -> ImageListing:
-        """The files, their parts and their classes; no image is opened for it."""
+        """The files, their splits and their classes; no image is opened for it."""
         return list_images(find_images(self.path, self.root))
 
     def prepare_data(self) -> None:
@@ -87,7 +87,7 @@ class ImageFolder(ImageDataModule):
         if self.predict_path is None or self.given_class_names is None:
             self._load()
 
-    def read_parts(self) -> dict[str, LabelledImages]:
+    def read_splits(self) -> dict[str, LabelledImages]:
         """The decoded images of each split."""
         images, labels = self._load(), self.listing.labels
         if all(len(indices) == 0 for split, indices in self.split_indices.items() if split != "train"):
@@ -101,7 +101,7 @@ class ImageFolder(ImageDataModule):
 
         So a file that is added or removed leaves the others where they are.
         """
-        splits = dict(self.listing.parts)
+        splits = dict(self.listing.splits)
         if "test" not in splits:
             splits["train"], splits["test"] = self._held_out(splits["train"], self.test_fraction, f"test {TEST_SEED}")
         if "val" not in splits and not self.validate_on_test:

@@ -22,17 +22,17 @@ class ImageListing:
 
     path: Path
     files: list[ImageFile]
-    parts: dict[str, Tensor]  # "train" and, where there are such folders, "val" and "test": indices of files
+    splits: dict[str, Tensor]  # "train" and, where there are such folders, "val" and "test": indices of files
     labels: Tensor  # (files,) int64
     class_names: tuple[str, ...]
     names: list[str]  # of the files, without the folders around everything and those of splits
     left_out: str  # which files are not taken, and why
 
     def divided(self, images: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        """Images and labels of each part, given the images of all files."""
-        if len(self.parts) == 1:
-            return dict.fromkeys(self.parts, (images, self.labels))  # all in order: nothing to copy
-        return {part: (images[indices], self.labels[indices]) for part, indices in self.parts.items()}
+        """Images and labels of each split, given the images of all files."""
+        if len(self.splits) == 1:
+            return dict.fromkeys(self.splits, (images, self.labels))  # all in order: nothing to copy
+        return {split: (images[indices], self.labels[indices]) for split, indices in self.splits.items()}
 
 
 def find_images(path: str, root: str | None) -> Path:
@@ -93,9 +93,9 @@ def list_images(path: Path) -> ImageListing:
     return ImageListing(
         path,
         found.files,
-        parts={
-            part: torch.tensor([index for index, split in enumerate(splits) if split == part])
-            for part in dict.fromkeys(splits)
+        splits={
+            name: torch.tensor([index for index, split in enumerate(splits) if split == name])
+            for name in dict.fromkeys(splits)
         },
         labels=torch.tensor([number[name] for name in classes]),
         class_names=tuple(displayable_names(class_names)),

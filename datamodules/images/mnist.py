@@ -44,17 +44,17 @@ class MNIST(ImageDataModule):
             except (OSError, RuntimeError) as error:
                 raise self._not_found(missing, str(error)) from error
 
-    def read_parts(self) -> dict[str, LabelledImages]:
+    def read_splits(self) -> dict[str, LabelledImages]:
         """The four idx files, compressed or not."""
         if missing := self._missing_files():
             raise self._not_found(
                 missing, "--data.download is false" if not self.download else "prepare_data was not called"
             )
-        return {part: self._read(*names) for part, names in IDX_FILES.items()}
+        return {split: self._read(*names) for split, names in IDX_FILES.items()}
 
     def _read(self, image_file: str, label_file: str) -> LabelledImages:
         image_path, label_path = (find_idx_file(name, self._folders) for name in (image_file, label_file))
-        assert image_path is not None  # read_parts has looked for both
+        assert image_path is not None  # read_splits has looked for both
         assert label_path is not None
         images = read_idx(image_path, self.native_shape[1:]).unsqueeze(1)
         labels = read_idx(label_path, ()).long()
@@ -63,7 +63,7 @@ class MNIST(ImageDataModule):
         return images, labels
 
     def _missing_files(self) -> list[str]:
-        names = [f"{self.data_set}/raw/{name}" for part in IDX_FILES.values() for name in part]
+        names = [f"{self.data_set}/raw/{name}" for names in IDX_FILES.values() for name in names]
         return [name for name in names if find_idx_file(Path(name).name, self._folders) is None]
 
     @property

@@ -40,11 +40,11 @@ class StackedMNIST(MNIST):
             raise UserError(f"num_images is {num_images} and num_test_images {num_test_images}: use at least 1 of each")
         self.num_images, self.num_test_images, self.stack_seed = num_images, num_test_images, stack_seed
 
-    def read_parts(self) -> dict[str, LabelledImages]:
-        """MNIST's parts, each put together with itself."""
+    def read_splits(self) -> dict[str, LabelledImages]:
+        """MNIST's splits, each put together with itself."""
         counts = {"train": self.num_images, "test": self.num_test_images}
         generator = torch.Generator().manual_seed(self.stack_seed)
-        return {part: stacked(*own, counts[part], generator) for part, own in super().read_parts().items()}
+        return {split: stacked(*own, counts[split], generator) for split, own in super().read_splits().items()}
 
 
 def stacked(images: Tensor, labels: Tensor, count: int, generator: torch.Generator) -> LabelledImages:

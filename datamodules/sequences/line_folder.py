@@ -1,4 +1,4 @@
-"""Folders with one text file a class: reading them, and dividing their lines into parts that share nothing."""
+"""Folders with one text file a class: reading them, and dividing their lines into splits that share nothing."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from datamodules.vocabulary import normalized
 from lab.errors import UserError, UserFileError
 from lab.files import displayable, displayable_names
 
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 LinesOfClass = dict[str, list[str]]  # class -> its lines
 
 
@@ -19,12 +19,12 @@ class Duplicates:
     """What was found twice in the files; no pair of a line and a class is ever used twice."""
 
     repeated: int = 0  # lines that their class has already
-    ambiguous: list[str] = field(default_factory=list)  # lines of more than one class; all of them in the same part
-    across_parts: int = 0  # lines left out of a part because a later one of train, val, test has them too
+    ambiguous: list[str] = field(default_factory=list)  # lines of more than one class; all of them in the same split
+    across_splits: int = 0  # lines left out of a split because a later one of train, val, test has them too
 
 
 def read_folder(folder: Path, ascii_only: bool) -> dict[str, LinesOfClass]:
-    """The lines of `folder`/*.txt as part "all", or those of `folder`/{train,val,test}/*.txt as the parts that exist.
+    """The lines of `folder`/*.txt as split "all", or those of `folder`/{train,val,test}/*.txt as the splits that exist.
 
     Classes are named after their files. Empty lines are left out.
 
@@ -36,16 +36,18 @@ def read_folder(folder: Path, ascii_only: bool) -> dict[str, LinesOfClass]:
         raise UserFileError(f"there is no folder {folder.absolute()}: expected one with a .txt file for each class")
     split_folders = find_split_folders(folder)
     if "train" in split_folders:
-        parts = {part: read_classes(split_folders[part], ascii_only) for part in PARTS if part in split_folders}
+        splits = {split: read_classes(split_folders[split], ascii_only) for split in SPLITS if split in split_folders}
     else:
-        parts = {"all": read_classes(folder, ascii_only)}
-    known = next(iter(parts.values()))
+        splits = {"all": read_classes(folder, ascii_only)}
+    known = next(iter(splits.values()))
     if len(known) == 1:
         raise UserError(f"{folder} holds one class only, {next(iter(known))}: a classifier needs at least two files")
-    for part, classes in parts.items():
+    for split, classes in splits.items():
         if unknown := sorted(classes.keys() - known.keys()):
-            raise UserError(f"{folder / part} holds the class {unknown[0]}, which {folder / 'train'} does not have")
-    return parts
+            raise UserError(
+                f"{split_folders[split]} holds the class {unknown[0]}, which {split_folders['train']} does not have"
+            )
+    return splits
 
 
 def read_classes(folder: Path, ascii_only: bool) -> LinesOfClass:
@@ -81,23 +83,23 @@ def find_split_folders(folder: Path) -> dict[str, Path]:
     return found
 
 
-def without_duplicates(parts: dict[str, LinesOfClass]) -> tuple[dict[str, LinesOfClass], Duplicates]:
-    """Each pair of line and class once, and no line in two parts: the later of train, val, test keeps it."""
+def without_duplicates(splits: dict[str, LinesOfClass]) -> tuple[dict[str, LinesOfClass], Duplicates]:
+    """Each pair of line and class once, and no line in two splits: the later of train, val, test keeps it."""
     found = Duplicates()
     unique: dict[str, LinesOfClass] = {}
     kept_later: set[str] = set()
-    for part in reversed(parts):
-        unique[part] = {}
-        for name, lines in parts[part].items():
+    for split in reversed(splits):
+        unique[split] = {}
+        for name, lines in splits[split].items():
             once = list(dict.fromkeys(lines))
             own = [line for line in once if line not in kept_later]
             found.repeated += len(lines) - len(once)
-            found.across_parts += len(once) - len(own)
-            unique[part][name] = own
-        kept_later.update(line for lines in unique[part].values() for line in lines)
+            found.across_splits += len(once) - len(own)
+            unique[split][name] = own
+        kept_later.update(line for lines in unique[split].values() for line in lines)
     classes_of_line = Counter(line for classes in unique.values() for lines in classes.values() for line in lines)
     found.ambiguous = sorted(line for line, classes in classes_of_line.items() if classes > 1)
-    return {part: unique[part] for part in parts}, found
+    return {split: unique[split] for split in splits}, found
 
 
 def divide(classes: LinesOfClass, fractions: dict[str, float], seed: int) -> dict[str, LinesOfClass]:

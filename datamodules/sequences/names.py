@@ -29,8 +29,8 @@ class Names(DescribedDataModule):
 
     `path` holds one .txt file a class (names/*.txt), which are divided by chance, or train/, val/ and test/ with such
     files. The division is stratified, uses each pair of line and class once, and puts a line of several classes into
-    one part. A batch is (characters (batch, time), lengths (batch,), labels (batch,)), all int64; behind its end a line
-    is filled with 0.
+    one split. A batch is (characters (batch, time), lengths (batch,), labels (batch,)), all int64; behind its end a
+    line is filled with 0.
 
     Lines are read whole or, with `chunk_lengths`, cut: in training to another random piece in each epoch, for
     validation and test once, always to the same.
@@ -178,20 +178,20 @@ class Names(DescribedDataModule):
         samples = (begins, lengths.clamp(max=self.max_length), torch.zeros_like(lengths))
         return TensorLoader(samples, self.batch_size, exactly_once=True, augment=partial(gather, characters, None))
 
-    def _evaluation_loader(self, part: str) -> TensorLoader:
-        characters, (begins, lengths, labels) = self._encoded(part)
+    def _evaluation_loader(self, split: str) -> TensorLoader:
+        characters, (begins, lengths, labels) = self._encoded(split)
         if len(labels) == 0:
-            raise UserError(f"there are no lines in {part}: keep some with --data.{part}_fraction 0.1")
+            raise UserError(f"there are no lines in {split}: keep some with --data.{split}_fraction 0.1")
         if self.eval_chunk_lengths is not None:
             generator = torch.Generator().manual_seed(self.split_seed)
             begins, lengths = cut(begins, lengths, self.eval_chunk_lengths, generator)
         samples = (begins, lengths, labels)
         return TensorLoader(samples, self.batch_size, exactly_once=True, augment=partial(gather, characters, None))
 
-    def _encoded(self, part: str) -> tuple[Tensor, Samples]:
-        """All characters of a part, and its lines in them."""
+    def _encoded(self, split: str) -> tuple[Tensor, Samples]:
+        """All characters of a split, and its lines in them."""
         labelled = [(line, label) for label, name in enumerate(self.class_names)
-                    for line in self.lines[part].get(name, [])]  # fmt: skip
+                    for line in self.lines[split].get(name, [])]  # fmt: skip
         characters, begins, lengths = self.encoder.encode([line for line, _ in labelled])
         if self.chunk_lengths is None:
             lengths = lengths.clamp(max=self.max_length)
@@ -212,7 +212,7 @@ class Names(DescribedDataModule):
     def _read(self) -> tuple[dict[str, LinesOfClass], Duplicates]:
         if self.path is None:
             names = surnames_by_country()
-            parts = {"all": {c: [normalized(n, self.ascii_only) for n in own] for c, own in names.items()}}
+            splits = {"all": {c: [normalized(n, self.ascii_only) for n in own] for c, own in names.items()}}
         else:
             if not self._folder.exists():
                 raise UserFileError(
@@ -223,14 +223,14 @@ class Names(DescribedDataModule):
                     "columns `label` and `text`"
                 )
             if self._folder.is_dir():
-                parts = read_folder(self._folder, self.ascii_only)
+                splits = read_folder(self._folder, self.ascii_only)
             else:
-                parts = {"all": read_csv(self._folder, self.ascii_only)}
-        parts, duplicates = without_duplicates(parts)
-        missing = {part: fraction for part, fraction in self.fractions.items() if part not in parts}
-        undivided = parts.pop("all") if "all" in parts else parts["train"]
-        parts.update(divide(undivided, missing, self.split_seed))
-        for name, lines in parts["train"].items():
+                splits = {"all": read_csv(self._folder, self.ascii_only)}
+        splits, duplicates = without_duplicates(splits)
+        missing = {split: fraction for split, fraction in self.fractions.items() if split not in splits}
+        undivided = splits.pop("all") if "all" in splits else splits["train"]
+        splits.update(divide(undivided, missing, self.split_seed))
+        for name, lines in splits["train"].items():
             longest = max(map(len, lines), default=0)
             if longest == 0:
                 raise UserError(f"{self._source}: all lines of the class {name} stand in val or test as well")
@@ -239,8 +239,8 @@ class Names(DescribedDataModule):
                     f"{self._source}: the longest line of the class {name} has {longest} characters, but pieces are to "
                     f"have {self.chunk_lengths[0]} to {self.chunk_lengths[1]}: give longer lines or lower chunk_lengths"
                 )
-        self.__dict__["lines"], self.__dict__["duplicates"] = parts, duplicates  # one reading serves both
-        return parts, duplicates
+        self.__dict__["lines"], self.__dict__["duplicates"] = splits, duplicates  # one reading serves both
+        return splits, duplicates
 
     @property
     def found(self) -> str:
@@ -250,8 +250,8 @@ class Names(DescribedDataModule):
         text += ", ".join(f"{size:,} {split}" for split, size in self.split_sizes.items())
         if duplicates.repeated:
             text += f"; repeated lines left out: {duplicates.repeated:,}"
-        if duplicates.across_parts:
-            text += f"; left out because a later split has them too: {duplicates.across_parts:,}"
+        if duplicates.across_splits:
+            text += f"; left out because a later split has them too: {duplicates.across_splits:,}"
         if duplicates.ambiguous:
             text += f"; lines in several classes, each in one split only: {len(duplicates.ambiguous):,}"
         return text

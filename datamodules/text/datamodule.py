@@ -133,16 +133,16 @@ class Text(DescribedDataModule):
             rank_zero_warn("no text is kept for testing (data.test_fraction 0): test measures the validation text")
 
     def _split(self) -> None:
-        parts: tuple[list[Tensor], ...] = ([], [], [])
+        splits: tuple[list[Tensor], ...] = ([], [], [])
         for text in self.texts:
             tokens = encoded(text, self.vocabulary)
             ends = [int(len(tokens) * (1 - self.val_fraction - self.test_fraction))]
             ends += [int(len(tokens) * (1 - self.test_fraction)), len(tokens)]
-            for part, start, end in zip(parts, [0, *ends], ends, strict=False):
-                part.append(tokens[start:end])
-        self.train_tokens, self.val_tokens, self.test_tokens = map(torch.cat, parts)
+            for split, start, end in zip(splits, [0, *ends], ends, strict=False):
+                split.append(tokens[start:end])
+        self.train_tokens, self.val_tokens, self.test_tokens = map(torch.cat, splits)
         # what comes right before the held-out part of the first file
-        self.val_context, self.test_context = parts[0][0], torch.cat([parts[0][0], parts[1][0]])
+        self.val_context, self.test_context = splits[0][0], torch.cat([splits[0][0], splits[1][0]])
 
     @property
     def split_sizes(self) -> dict[str, int]:

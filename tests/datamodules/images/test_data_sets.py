@@ -279,5 +279,5 @@ def test_real_mnist_is_complete_and_starts_with_a_five():
 def test_real_zip_of_cifar10_is_listed_with_all_classes():
     listing = CIFAR10(root=str(REAL_DATA)).copy
     assert listing.class_names == CIFAR10_CLASSES
-    assert {part: len(indices) for part, indices in listing.parts.items()} == {"train": 50_000, "test": 10_000}
-    assert listing.labels[listing.parts["train"]].bincount().tolist() == [5_000] * 10
+    assert {split: len(indices) for split, indices in listing.splits.items()} == {"train": 50_000, "test": 10_000}
+    assert listing.labels[listing.splits["train"]].bincount().tolist() == [5_000] * 10

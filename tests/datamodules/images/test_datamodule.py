@@ -299,7 +299,7 @@ def test_shifts_and_flips_are_drawn_for_training_only():
 def test_a_label_outside_the_classes_is_named(tmp_path):
     write_mnist(tmp_path)
     write_idx(tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte", np.full(100, 11))
-    message = r"the test part of MNIST holds the label 11 \(100 such labels\), but its classes are 0 to 9"
+    message = r"the test split of MNIST holds the label 11 \(100 such labels\), but its classes are 0 to 9"
     with pytest.raises(ValueError, match=message):
         ready(MNIST(root=str(tmp_path)))
 

@@ -72,7 +72,7 @@ def test_without_split_folders_parts_are_drawn_and_disjoint(tmp_path):
     assert [len(part) for part in parts] == [21, 14, 5]  # by a hash of the names: about 27, 9 and 4
     assert sorted(itertools.chain(*parts)) == list(range(40))
     other = ready(tmp_path / "set", val_fraction=0.25, test_fraction=0.1, split_seed=1)
-    assert other.test_images[:, 2, 0, 0].tolist() == parts[2]  # no seed of a run moves an image out of the test part
+    assert other.test_images[:, 2, 0, 0].tolist() == parts[2]  # no seed of a run moves an image out of the test split
     assert other.val_images[:, 2, 0, 0].tolist() != parts[1]
 
 
@@ -162,7 +162,7 @@ def test_split_folders_have_several_names_in_any_case(tmp_path, train, test):
         write_image_folder(tmp_path / "set" / part, 4, classes=("cat", "dog"))
     listing = list_images(tmp_path / "set")
     assert listing.class_names == ("cat", "dog")
-    assert {part: len(indices) for part, indices in listing.parts.items()} == {
+    assert {split: len(indices) for split, indices in listing.splits.items()} == {
         "train": 4,
         "val" if test == "Validation" else "test": 4,
     }
@@ -189,7 +189,7 @@ def test_entries_of_a_zip_with_backslashes_lie_in_folders_and_count_once(tmp_pat
             archive.writestr(entry, png_bytes(np.full((4, 4, 3), 10 * shade)))
     listing = list_images(tmp_path / "set.zip")
     assert listing.class_names == ("a", "b")
-    assert {part: len(indices) for part, indices in listing.parts.items()} == {"train": 4, "test": 4}
+    assert {split: len(indices) for split, indices in listing.splits.items()} == {"train": 4, "test": 4}
     assert listing.left_out == "1 listed twice in the zip"
     data = ready(tmp_path / "set.zip")
     assert data.train_images[:, 0, 0, 0].tolist() == [10, 20, 30, 40]

@@ -87,7 +87,7 @@ def test_given_parts_are_kept_and_what_stands_in_two_is_told(tmp_path, capsys):
     assert data.lines["train"] == {"x": ["one", "three"], "y": ["un"]}
     assert data.lines["val"] == {"x": ["two"], "y": ["six"]}
     assert data.lines["test"] == {"x": ["four"], "y": ["deux"]}
-    assert (data.duplicates.repeated, data.duplicates.across_parts) == (1, 2)
+    assert (data.duplicates.repeated, data.duplicates.across_splits) == (1, 2)
     told = capsys.readouterr().err
     assert "2 classes; 3 train, 2 val, 2 test; repeated lines left out: 1; left out because a later split has" in told
 
