@@ -5,13 +5,14 @@ Help and a mistyped command are answered before PyTorch is imported, which takes
 
 import difflib
 import importlib
+import os
 import sys
 
 from lab.commands.table import COMMANDS
 from lab.errors import MISTAKE, UserError
 from lab.outcome import explained
 from lab.program import program
-from lab.stops import Stops
+from lab.stops import STATUSES, StoppedAtOnce, Stops
 from lightning_models.modules.class_paths import allowed
 
 HELP = """usage: {program} COMMAND [options]
@@ -46,7 +47,12 @@ def main(args: list[str] | None = None) -> None:
             status 1.
     """
     with Stops(at_once=True, to_the_end=args is None):  # before anything that takes seconds to import
-        run(list(sys.argv[1:] if args is None else args))
+        try:
+            run(list(sys.argv[1:] if args is None else args))
+        except StoppedAtOnce as stop:
+            if os.environ.get("SLURM_PROCID", os.environ.get("RANK", "0")) == "0":  # of several processes one says it
+                print(STATUSES[int(str(stop.code))], file=sys.stderr)
+            raise
 
 
 def run(args: list[str]) -> None:

@@ -17,6 +17,10 @@ STATUSES = {
 SIGNALS = {signal.SIGTERM: TERMINATED, signal.SIGUSR1: WARNED}
 
 
+class StoppedAtOnce(SystemExit):
+    """A signal came while nothing was under way."""
+
+
 class Stops:
     """Within the context, a signal that asks for a stop waits until somebody looks.
 
@@ -60,7 +64,7 @@ class Stops:
         if self.status is None:
             self.status = SIGNALS[signal.Signals(number)]
         if self.at_once:
-            raise SystemExit(self.status)
+            raise StoppedAtOnce(self.status)
 
     def on_ctrl_c(self, number: int, frame: FrameType | None) -> None:
         """Interrupt at once or, during an update of the storage, afterwards."""

@@ -7,7 +7,7 @@ from lab.report.runs import Run, Value
 from lightning_models.metrics.catalogue import CATALOGUE, direction_of
 
 NO_RESULTS = ("second", "norm", "weight", "rate")  # samples_per_second, gradient_norm, kl_weight, learning_rate
-NOT_COMPARED = ("config", "run_dir", "seed_everything", "ckpt_path", "quiet", "data.root", "data.num_workers")
+NOT_COMPARED = ("config", "run_dir", "resume", "seed_everything", "ckpt_path", "quiet", "data.root", "data.num_workers")
 COMPARED = ("model", "data", "trainer")
 
 

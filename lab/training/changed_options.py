@@ -19,7 +19,7 @@ from lab.training.checkpoints import config_of_run
 from lab.training.given import CLASS, flattened
 from lab.training.signatures import find_class
 
-OF_A_START = ("config", "ckpt_path", "run_dir", "quiet")  # of the command, not of the run
+OF_A_START = ("config", "ckpt_path", "run_dir", "resume", "quiet")  # of the command, not of the run
 
 # Options of this project's data that may change on a resume; all others decide which samples there are and in which
 # split they are. That other data lies there is told by its fingerprint; what is drawn for a batch is a function of the
@@ -99,7 +99,7 @@ def check_changes(changes: list[Change], now: dict[str, Any]) -> None:
         raise UserError(
             "a resumed run keeps its data, its seed, its model, the class of its optimizers and whether their learning "
             "rate is constant, but "
-            f"{', '.join(map(str, refused))}: leave that as it was, or start a new run without --ckpt_path"
+            f"{', '.join(map(str, refused))}: leave that as it was, or start a new run in another --run_dir"
         )
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +17,9 @@ from lab.compat.class_changes import keep_only_what_was_set
 from lab.compat.lightning_cli import OpenLightningCLI
 from lab.compat.whole_numbers import keep_whole_numbers
 from lab.errors import UserError
+from lab.outcome import ERROR_FILE
 from lab.program import command_line, program
+from lab.stops import end_if_asked
 from lab.training import registry
 from lab.training.callbacks import run_callbacks
 from lab.training.changed_options import (
@@ -30,6 +32,7 @@ from lab.training.changed_options import (
 from lab.training.checkpoint_io import with_atomic_checkpoints
 from lab.training.checkpoints import carried, check_carried, check_checkpoint, check_weights, read_checkpoint
 from lab.training.given import read_given
+from lab.training.launchers import Launch, check_size, launch_of_children
 from lab.training.mistakes import construction_mistake, parser_message, tidy
 from lab.training.next_steps import next_steps
 from lab.training.numbers_in_range import check_numbers
@@ -37,20 +40,15 @@ from lab.training.optimizer_options import GivenOptimizerOptions
 from lab.training.option_checks import check_names
 from lab.training.precision import check_precision, usable_precision
 from lab.training.predictions import write_predictions
+from lab.training.processes import Processes
 from lab.training.quiet import quieten_libraries
-from lab.training.run_folder import (
-    RunFolder,
-    check_run_dir,
-    config_file,
-    default_run_folder,
-    experiment_name,
-    given_run_folder,
-    unused_folder,
-)
+from lab.training.run_folder import RunFolder, config_file, experiment_name
 from lab.training.run_lock import RunLock
 from lab.training.signatures import find_class
+from lab.training.start import Start, described, settle
+from lab.training.start import check_options as check_start_options
 from lightning_models.callbacks.run_summary import RunSummary
-from lightning_models.tracking.wandb_runs import WandbOptions, close_wandb, make_loggers
+from lightning_models.tracking.wandb_runs import WandbOptions, close_wandb, make_loggers, start_wandb
 
 DEFAULT_EPOCHS = 20  # where neither trainer.max_epochs nor max_steps nor max_time is given
 
@@ -69,6 +67,8 @@ class Run:
     config_file: Path | None = None  # with all options of the run
     options: Any = None  # the parsed ones
     trainer: Trainer | None = None
+    processes: Processes = field(default_factory=lambda: Processes(Launch()))
+    status: int = 0  # with which the command ends
 
 
 class Parser(LightningArgumentParser):
@@ -100,6 +100,7 @@ class ProjectCLI(OpenLightningCLI):
 
     def __init__(self, args: list[str], callbacks: Sequence[Callback] = (), run: Run | None = None) -> None:
         self.arguments, self.extra_callbacks, self.run_state = args, callbacks, run or Run()
+        self.folder: RunFolder | None = None
         self.lock: RunLock | None = None  # on the run folder, until the run ends
         self.from_checkpoint: list[str] = []  # options of the data that come from the checkpoint
         quieten_libraries()
@@ -138,6 +139,11 @@ class ProjectCLI(OpenLightningCLI):
             default=None,
             help="The folder that holds everything about the run; by default runs/<experiment>/<time>.",
         )
+        parser.add_argument(
+            "--resume",
+            action="store_true",
+            help="Go on with the run in --run_dir where it has an unfinished one, begin it where it has none.",
+        )
         parser.add_argument("--quiet", action="store_true", help="Write no progress bar, as suits a log file.")
         for name, callback in registry.CALLBACK_OPTIONS.items():
             parser.add_lightning_class_args(callback, name)
@@ -170,44 +176,49 @@ class ProjectCLI(OpenLightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Check the folder and the checkpoint before anything expensive, and settle the folder's name."""
-        options, command = self.options, self.subcommand
+        options, command = self.options, str(self.subcommand)
         self.run_state.options = options
         for name in ("run_dir", "ckpt_path"):
             if options[name] is not None:
                 options[name] = os.path.expanduser(options[name])
+        check_start_options(options, command)
+        check_size(self.run_state.processes.launch, options.trainer.devices, options.trainer.num_nodes)
         model = find_class(options.model.class_path, LightningModule)
         check_pair(model, find_class(options.data.class_path, LightningDataModule))
         check_precision(options.trainer.precision, model)
         give_an_end(options.trainer)
+        if options.resume:  # its folder knows the checkpoint
+            self.settle_start()
         if options.ckpt_path is not None:
             check_checkpoint(options.ckpt_path, options.model.class_path)
             self.take_from_checkpoint()
-            if command == "fit":
-                self.compare_with_checkpoint()
         elif command != "fit":
             raise UserError(f"{command} needs a checkpoint: --ckpt_path RUN/checkpoints/last.ckpt")
-        writes = is_first_process()
-        if command != "fit":
-            run_dir = Path(options.run_dir or self.default_folder(writes=False).path)
-            folder = unused_folder(run_dir / str(command), writes)
-        elif options.run_dir is None:
-            folder = self.default_folder(writes)
-        else:
-            folder = given_run_folder(Path(options.run_dir), options.ckpt_path, writes)
-        if command == "fit" and writes:
-            self.lock = RunLock(folder.path)
-            if folder.path not in folder.created:
-                check_run_dir(folder.path, options.ckpt_path)  # again: another run may have begun and ended in between
-        self.run_state.folder = folder
-        options.run_dir = str(folder.path)
+        if command == "fit" and (options.resume or options.ckpt_path is not None):
+            self.compare_with_earlier_part()
+        if not options.resume:
+            self.settle_start()
+        self.run_state.folder = self.folder  # what was wrong up to here is no error of the run
+        if self.start.is_complete:
+            if is_first_process():
+                print(described(self.start))
+            raise SystemExit(0)
 
-    def default_folder(self, writes: bool) -> RunFolder:
-        """The one that is named after the config or, without one, after model and data."""
+    def settle_start(self) -> None:
+        """Find or make the run's folder in the first process, and tell the others."""
         options = self.options
-        name = experiment_name(
+        experiment = experiment_name(
             [str(path) for path in self.config_files], options.model.class_path, options.data.class_path
         )
-        return default_run_folder(name, writes)
+
+        def decide() -> dict[str, Any]:
+            start, self.folder, self.lock = settle(options, str(self.subcommand), experiment)
+            return asdict(start)
+
+        self.start = Start(**self.run_state.processes.share(decide))
+        if self.folder is None:
+            self.folder = RunFolder(Path(self.start.run_dir), is_new=False, writes=False)
+        options.run_dir, options.ckpt_path = self.start.run_dir, self.start.ckpt_path
 
     def take_from_checkpoint(self) -> None:
         """Give the data what the checkpoint knows and the user has not set, such as its vocabulary."""
@@ -217,9 +228,11 @@ class ProjectCLI(OpenLightningCLI):
                 data_options[name] = list(value)
                 self.from_checkpoint.append(name)
 
-    def compare_with_checkpoint(self) -> None:
-        """Print which options differ from those of the run that wrote the checkpoint; refuse those that must not."""
-        before = recorded_options(read_checkpoint(self.options.ckpt_path), self.options.ckpt_path)
+    def compare_with_earlier_part(self) -> None:
+        """Print which options differ from those that the run had before; refuse those that must not."""
+        path = self.options.ckpt_path or str(Path(self.options.run_dir) / "checkpoints" / "last.ckpt")
+        checkpoint = read_checkpoint(path) if self.options.ckpt_path is not None else {}
+        before = recorded_options(checkpoint, path)
         if before is not None:
             now = yaml.safe_load(self.options_text())
             changes = changed_options(before, now)
@@ -275,6 +288,7 @@ class ProjectCLI(OpenLightningCLI):
         stored = self.options.clone()
         stored.ckpt_path = None
         stored.config = None
+        stored.resume = False
         for name in self.from_checkpoint:
             stored.data.init_args[name] = None
         return str(self.command_parser(str(self.subcommand)).dump(stored, skip_none=False))
@@ -295,14 +309,28 @@ class ProjectCLI(OpenLightningCLI):
     def run_subcommand(self, subcommand: str) -> None:
         """Run the command, with its config beside the results."""
         new_config = self.write_config(Path(self.options.run_dir))
+        self.meet_others()
+        if is_first_process():
+            (Path(self.options.run_dir) / ERROR_FILE).unlink(missing_ok=True)  # of an earlier start
         reset_seed()  # as Lightning does for several processes: then one process draws the same noise
         try:
+            start_wandb(self.trainer)
             super().run_subcommand(subcommand)
         except BaseException as error:
             close_wandb(self.trainer)
             if isinstance(error, UserError) and new_config is not None and not self.summary.trained:
                 new_config.unlink()  # these options were refused, and nothing was done with them
             raise
+
+    def meet_others(self) -> None:
+        """Wait for the other processes of the run; those that Lightning is about to start know where to find this."""
+        run = self.run_state
+        if run.processes.launch.launcher is None and self.trainer.world_size > 1 and self.trainer.num_nodes == 1:
+            run.processes = Processes(launch_of_children(self.trainer.world_size), is_started=False)
+            run.processes.share(lambda: asdict(self.start))
+        run.processes.close = lambda: close_wandb(self.trainer)
+        run.processes.meet()
+        end_if_asked()
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
         """Write `predictions.csv`: a row an input, in order, with the columns that the model's predict_step gives."""

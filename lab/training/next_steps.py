@@ -24,8 +24,10 @@ def next_steps(config: Path, trainer: Trainer, model: LightningModule, options: 
     ]
 
 
-def how_to_resume(config: Path) -> str:
-    """How to resume the stopped run whose options `config` holds."""
+def how_to_resume(config: Path, same_command: bool) -> str:
+    """How to resume the stopped run whose options `config` holds; `same_command`: it was started with --resume."""
+    if same_command:
+        return "the same command resumes"
     last = config.parent / "checkpoints" / "last.ckpt"
     if not last.exists():
         return "there is no checkpoint yet to resume from"

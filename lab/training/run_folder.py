@@ -1,6 +1,5 @@
 """The folder of a run: one for each run, and never overwritten."""
 
-import os
 import shutil
 import time
 from contextlib import suppress
@@ -13,7 +12,6 @@ from lab.errors import UserError
 from lab.program import command_line
 from lab.training.run_lock import LOCK_FILE
 
-SHARED_BY_PROCESSES = "LIGHTNING_MODELS_RUN_DIR"  # in which rank 0 passes the folder to the processes that it starts
 RESULTS = ("metrics.csv", "samples", "checkpoints")
 
 
@@ -77,12 +75,8 @@ def unused_folder(path: Path, writes: bool) -> RunFolder:
 
 
 def default_run_folder(experiment: str, writes: bool) -> RunFolder:
-    """`runs/<experiment>/<time>`, the same one in all processes of a run."""
-    if SHARED_BY_PROCESSES in os.environ and os.environ.get("LOCAL_RANK", "0") != "0":
-        return RunFolder(Path(os.environ[SHARED_BY_PROCESSES]), is_new=False, writes=False)
-    folder = unused_folder(Path("runs") / experiment / time.strftime("%Y%m%d-%H%M%S"), writes)
-    os.environ[SHARED_BY_PROCESSES] = str(folder.path)
-    return folder
+    """`runs/<experiment>/<time>`."""
+    return unused_folder(Path("runs") / experiment / time.strftime("%Y%m%d-%H%M%S"), writes)
 
 
 def given_run_folder(run_dir: Path, ckpt_path: str | None, writes: bool) -> RunFolder:
@@ -99,19 +93,29 @@ def given_run_folder(run_dir: Path, ckpt_path: str | None, writes: bool) -> RunF
         raise UserError(f"another run has just started in --run_dir {run_dir}: choose another folder") from error
 
 
-def check_run_dir(run_dir: Path, ckpt_path: str | None) -> None:
-    """Raise a UserError if a fit would overwrite other files, or a run that it does not resume."""
+def check_resumable(run_dir: Path) -> None:
+    """Raise a UserError if the path holds anything but a run, or nothing."""
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--run_dir {run_dir} is a file: give a folder that does not exist yet")
-    if not run_dir.exists() or {path.name for path in run_dir.iterdir()} <= {LOCK_FILE}:
+    if not run_dir.exists() or (run_dir / "config.yaml").exists():
         return
-    if ckpt_path is not None and run_dir.resolve() in Path(ckpt_path).resolve().parents:
-        return
-    if not (run_dir / "config.yaml").exists():
+    if not {path.name for path in run_dir.iterdir()} <= {LOCK_FILE}:
         raise UserError(f"--run_dir {run_dir} holds other files: give a folder that is empty or does not exist yet")
+
+
+def check_run_dir(run_dir: Path, ckpt_path: str | None) -> None:
+    """Raise a UserError if a fit would overwrite other files, or a run that it does not resume."""
+    if run_dir.is_dir() and ckpt_path is not None and run_dir.resolve() in Path(ckpt_path).resolve().parents:
+        return
+    check_resumable(run_dir)
+    if not (run_dir / "config.yaml").exists():
+        return
     checkpoint = run_dir / "checkpoints" / "last.ckpt"
     if not checkpoint.exists():
-        raise UserError(f"{run_dir} holds a run that ended before its first checkpoint: choose another --run_dir")
+        raise UserError(
+            f"{run_dir} holds a run that ended before its first checkpoint: choose another --run_dir, or begin it "
+            "again with --resume"
+        )
     raise UserError(
         f"{run_dir} already holds a run. To resume it:\n"
         f"  {command_line('fit', '-c', str(run_dir / 'config.yaml'), '--ckpt_path', str(checkpoint))}\n"

@@ -2,9 +2,12 @@
 
 import fcntl
 import os
+import sys
+import time
 from pathlib import Path
 
 from lab.errors import UserError
+from lab.stops import end_if_asked
 
 LOCK_FILE = ".lock"
 
@@ -18,13 +21,17 @@ class RunLock:
 
     Args:
         folder: of the run.
+        patience: seconds for which to wait for another process's end. A job that a cluster starts again, because it
+            has lost a node, may find the old processes still at work there.
 
     Raises:
         UserError: if another process trains there, or nothing can be written there.
+        SystemExit: if a stop is asked for while it waits.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float = 0) -> None:
         self.path = folder / LOCK_FILE
+        started, is_told = time.monotonic(), False
         while True:
             try:
                 self.file = self.path.open("a")
@@ -34,6 +41,13 @@ class RunLock:
                 fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError) as error:  # either, as POSIX has it
                 self.file.close()
+                if time.monotonic() - started < patience:
+                    end_if_asked()
+                    if not is_told:
+                        print(f"another process is training in {folder}: waiting for its end", file=sys.stderr)
+                    is_told = True
+                    time.sleep(0.5)
+                    continue
                 raise UserError(
                     f"another process is training in the run folder {folder}: wait for its end, or choose another "
                     "--run_dir"

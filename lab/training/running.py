@@ -1,5 +1,7 @@
 """Runs fit, validate, test or predict: restarts after alarms, Ctrl-C and SIGTERM, errors."""
 
+import atexit
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +9,14 @@ from pathlib import Path
 from pytorch_lightning import Callback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from lab.errors import INTERRUPTED, TERMINATED
+from lab.errors import BUG, INTERRUPTED, MISTAKE, TERMINATED, UserError
 from lab.outcome import write_traceback
-from lab.stops import STATUSES, Stops, asked
+from lab.stops import STATUSES, StoppedAtOnce, Stops, asked
 from lab.training.cli import ProjectCLI, Run, is_first_process
+from lab.training.launchers import MEETING, find_launch
 from lab.training.mistakes import run_mistake
 from lab.training.next_steps import how_to_resume
+from lab.training.processes import Processes
 from lab.training.run_folder import unused_folder
 from lightning_models.callbacks.alarm_rules import RestartAskedError
 
@@ -25,17 +29,27 @@ def run_from_command_line(command: str, options: list[str]) -> None:
         SystemExit: see `run_trainer`.
     """
     run = Run()
+    atexit.register(lambda: run.processes.leave(run.status))  # after the message, or the traceback
     try:
+        run.processes = Processes(find_launch())
         run_trainer(command, options, run=run)
     except SystemExit as stop:
-        if stop.code in STATUSES and is_first_process():
-            resume = how_to_resume(run.config_file) if run.config_file and command == "fit" else None
-            print(STATUSES[stop.code] + (f"; {resume}" if resume else ""), file=sys.stderr)
+        run.status = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else BUG
+        says = bool(run.status) and run.processes.speaks(run.status) and is_first_process()
+        if says and run.status in STATUSES and not isinstance(stop, StoppedAtOnce):
+            resume = how_to_resume(run.config_file, run.options.resume) if run.config_file and command == "fit" else ""
+            print(STATUSES[run.status] + (f"; {resume}" if resume else ""), file=sys.stderr)
+        if run.status in STATUSES and run.processes.is_started_by_lightning:
+            raise SystemExit(0) from None  # for another status Lightning would kill the first process
         raise
     except Exception as error:
-        if run.folder is not None and is_first_process():
+        mistake = error if run.options is None else run_mistake(error, run.options.as_dict())
+        run.status = MISTAKE if isinstance(mistake, UserError) else BUG
+        if not run.processes.speaks(run.status, settle=0.0 if run.status == MISTAKE else 1.0):
+            raise SystemExit(run.processes.status or run.status) from None
+        if run.folder is not None:
             write_traceback(error, run.folder.path)
-        if run.options is None or (mistake := run_mistake(error, run.options.as_dict())) is None or mistake is error:
+        if run.status == BUG or mistake is error or mistake is None:
             raise
         raise mistake from error
 
@@ -61,6 +75,8 @@ def run_trainer(command: str, options: list[str], callbacks: Sequence[Callback] 
             if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning exits with status 1
                 sys.exit(INTERRUPTED)
             raise
+        finally:
+            os.environ.pop(MEETING, None)  # of this run's processes
 
 
 def with_restarts(command: str, options: list[str], callbacks: Sequence[Callback], run: Run) -> None:

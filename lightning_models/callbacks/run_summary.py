@@ -32,11 +32,10 @@ class RunSummary(Callback):
         self.trained = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After a resume: drop the rows of metrics.csv that are about to be written again."""
-        if trainer.global_step:
-            for logger in trainer.loggers:
-                if isinstance(logger, MetricsFile):
-                    logger.drop_from(trainer.global_step)
+        """Drop the rows of metrics.csv that are about to be written again, by a run that goes on or begins again."""
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsFile):
+                logger.drop_from(trainer.global_step)
 
     def on_train_batch_start(self, *args: Any) -> None:
         """There is something to train."""

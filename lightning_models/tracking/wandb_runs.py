@@ -10,6 +10,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from lab.compat.wandb_logger import drop_deprecated_arguments
+from lab.stops import helpers_unsignalled
 from lightning_models.tracking.metrics_file import MetricsFile
 
 WandbMode = Literal["online", "offline", "disabled"]
@@ -74,6 +75,14 @@ def make_loggers(run_dir: Path, options: WandbOptions, config: dict[str, Any]) -
     )
     drop_deprecated_arguments(logger)
     return [*loggers, logger]
+
+
+def start_wandb(trainer: Trainer) -> None:
+    """Start the W&B run, if there is one, whose own process outlives a signal to all processes of a cluster's job."""
+    with helpers_unsignalled():
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                _ = logger.experiment
 
 
 def close_wandb(trainer: Trainer) -> str | None:

@@ -62,4 +62,5 @@ def test_it_is_evaluated_where_there_is_data_for_it(tmp_path, limit_val_batches,
 
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
     assert next_steps(tmp_path / "config.yaml", None, None, None) == []
-    assert how_to_resume(tmp_path / "config.yaml") == "there is no checkpoint yet to resume from"
+    assert how_to_resume(tmp_path / "config.yaml", False) == "there is no checkpoint yet to resume from"
+    assert how_to_resume(tmp_path / "config.yaml", same_command=True) == "the same command resumes"

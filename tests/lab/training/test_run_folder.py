@@ -1,6 +1,5 @@
 """The folder of a run: its own, and gone again if nothing came out."""
 
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from lab.training.run_folder import (
 
 def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(in_tmp_path, monkeypatch):
     monkeypatch.setattr("time.strftime", lambda form: "20260101-000000")
-    monkeypatch.setenv("LIGHTNING_MODELS_RUN_DIR", "")
     folders = [default_run_folder("gan/digits", writes=True).path for _ in range(3)]
     assert [folder.name for folder in folders] == ["20260101-000000", "20260101-000000-2", "20260101-000000-3"]
     assert all(folder.is_dir() for folder in folders)
@@ -97,7 +95,10 @@ def test_a_given_folder_is_new_or_empty_or_that_of_the_resumed_run(tmp_path, mon
     (run / "thesis.tex").touch()
     assert refused(run) == f"--run_dir {run} holds other files: give a folder that is empty or does not exist yet"
     (run / "config.yaml").touch()
-    assert refused(run) == f"{run} holds a run that ended before its first checkpoint: choose another --run_dir"
+    assert refused(run) == (
+        f"{run} holds a run that ended before its first checkpoint: choose another --run_dir, or begin it again with "
+        "--resume"
+    )
     (run / "checkpoints").mkdir()
     last = run / "checkpoints" / "last.ckpt"
     last.touch()
@@ -126,20 +127,6 @@ def test_of_two_runs_that_start_in_one_folder_the_second_is_refused(tmp_path, mo
     monkeypatch.setattr(type(run), "exists", lambda path: path != run)
     run.mkdir()
     assert refused(run) == f"another run has just started in --run_dir {run}: choose another folder"
-
-
-def test_all_processes_of_a_run_use_the_folder_of_the_first(in_tmp_path, monkeypatch):
-    seconds = count()
-    monkeypatch.setattr("time.strftime", lambda form: f"20260101-00000{next(seconds)}")
-    monkeypatch.delenv("LIGHTNING_MODELS_RUN_DIR", raising=False)
-    monkeypatch.delenv("LOCAL_RANK", raising=False)
-    first = default_run_folder("gan/digits", writes=True)
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    second = default_run_folder("gan/digits", writes=False)
-    assert second.path == first.path
-    assert second.created == []
-    monkeypatch.setenv("LOCAL_RANK", "0")  # the first process of the next run
-    assert default_run_folder("gan/digits", writes=True).path != first.path
 
 
 def test_only_folders_that_the_run_created_are_removed(tmp_path):

@@ -150,7 +150,6 @@ def test_what_measures_a_checkpoint(gan_run, calls, tmp_path, monkeypatch, comma
 
 
 def test_the_default_folder_is_named_after_the_experiment(calls, in_tmp_path, monkeypatch):
-    monkeypatch.setenv("LIGHTNING_MODELS_RUN_DIR", "")
     monkeypatch.setattr("time.strftime", lambda form: "20260101-000000")
     cli.main(tiny_runs.GAN)
     ((_, trainer, _),) = calls
