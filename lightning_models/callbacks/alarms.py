@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
+from lab.files import atomic_write
 from lightning_models.callbacks.alarm_rules import Observation, RestartAskedError, StoppedByAlarmError, all_rules
 from lightning_models.drawing.pictures import to_picture
 from lightning_models.feature_extractors.choice import choose_extractor, classifier_name
@@ -193,11 +193,9 @@ class Alarms(Callback):
             self.keep(trainer)
 
     def keep(self, trainer: Trainer) -> None:
-        """`alarms.json`, written beside and renamed."""
-        path = Path(trainer.default_root_dir) / "alarms.json"
-        part = path.with_name(f".alarms-{os.getpid()}.part")
-        part.write_text(json.dumps(self.raised, indent=2) + "\n")
-        part.replace(path)
+        """Write `alarms.json` in the run folder: all alarms of the run so far."""
+        with atomic_write(Path(trainer.default_root_dir) / "alarms.json") as unfinished:
+            unfinished.write_text(json.dumps(self.raised, indent=2) + "\n")
 
 
 def not_finite(module: nn.Module) -> str | None:

@@ -12,6 +12,7 @@ import torch
 import torchvision
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lab.files import atomic_write
 from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.throughput import Throughput
 from lightning_models.tracking.media import save_table
@@ -71,13 +72,10 @@ class RunSummary(Callback):
             self.write(trainer, pl_module)
 
     def write(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write `summary.json` beside, then rename."""
         if not trainer.is_global_zero:
             return
-        path = Path(trainer.default_root_dir) / "summary.json"
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(self.summary(trainer, pl_module), indent=2) + "\n")
-        part.replace(path)
+        with atomic_write(Path(trainer.default_root_dir) / "summary.json") as unfinished:
+            unfinished.write_text(json.dumps(self.summary(trainer, pl_module), indent=2) + "\n")
 
     def quality_table(self, trainer: Trainer) -> str | None:
         """What was measured of the samples, for people; None if nothing was."""
