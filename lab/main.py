@@ -26,7 +26,7 @@ examples:
   {program} fit -c configs/gan/digits.yaml
   {program} fit --model WGANGP --data MNIST --trainer.max_epochs 10 --run_dir runs/first
   {program} fit -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt    (resume)
-  {program} validate -c runs/first/config.yaml --ckpt_path runs/first/checkpoints/last.ckpt
+  {program} validate --ckpt_path runs/first/checkpoints/last.ckpt
   {program} sample --ckpt_path runs/first/checkpoints/last.ckpt --output grid.png
   {program} report runs/first
   {program} study configs/studies/report5/width.yaml --quick --workers 2

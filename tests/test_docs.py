@@ -153,7 +153,8 @@ def test_a_command_is_understood(page, words, parser, tmp_path, monkeypatch, cap
         )
         if "--data.predict_path" in options:
             run = CONFIG_OF_THE_RUN["docs/sequences.md"]
-        parser.parse_args(["fit", *(run if word.endswith("RUN/config.yaml") else word for word in options)])
+        known = [] if command == "fit" or "-c" in options else ["-c", run]  # those in the checkpoint
+        parser.parse_args(["fit", *known, *(run if word.endswith("RUN/config.yaml") else word for word in options)])
     else:  # the options are read first, then the file, which is not there
         missing = str(tmp_path / "missing")
         place = options.index("--ckpt_path") + 1 if "--ckpt_path" in options else 0

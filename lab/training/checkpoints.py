@@ -128,10 +128,16 @@ def load_model(path: str) -> LightningModule:
 
 def config_of_run(path: str) -> Any:
     """The options in the config.yaml of the run folder that a checkpoint lies in; None if there is none."""
-    file = Path(path).expanduser().absolute().parent.parent / "config.yaml"
-    if not file.is_file():
+    folder = run_folder_of(path)
+    if folder is None:
         return None
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
+        return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return None  # was edited, and is not needed
+
+
+def run_folder_of(path: str) -> Path | None:
+    """The run folder, RUN of RUN/checkpoints/last.ckpt, that a checkpoint lies in; None if it lies in none."""
+    folder = Path(path).expanduser().absolute().parent.parent
+    return folder if (folder / "config.yaml").is_file() else None

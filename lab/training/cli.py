@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from lab.compat.class_changes import keep_only_what_was_set
 from lab.compat.lightning_cli import OpenLightningCLI
 from lab.compat.whole_numbers import keep_whole_numbers
-from lab.errors import UserError
+from lab.errors import UserError, UserFileError
 from lab.outcome import ERROR_FILE
 from lab.program import command_line, program
 from lab.stops import end_if_asked
@@ -38,6 +38,7 @@ from lab.training.next_steps import next_steps
 from lab.training.numbers_in_range import check_numbers
 from lab.training.optimizer_options import GivenOptimizerOptions
 from lab.training.option_checks import check_names
+from lab.training.own_config import other_place, with_own_config
 from lab.training.precision import check_precision, usable_precision
 from lab.training.predictions import write_predictions
 from lab.training.processes import Processes
@@ -103,6 +104,7 @@ class ProjectCLI(OpenLightningCLI):
         self.folder: RunFolder | None = None
         self.lock: RunLock | None = None  # on the run folder, until the run ends
         self.from_checkpoint: list[str] = []  # options of the data that come from the checkpoint
+        self.has_own_config = False  # whether all that is not given comes from the checkpoint
         quieten_libraries()
         keep_whole_numbers()
         keep_only_what_was_set()
@@ -119,9 +121,11 @@ class ProjectCLI(OpenLightningCLI):
                 trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
                 args=args,
             )
-        except BaseException:
+        except BaseException as error:
             if self.run_state.folder is not None:
                 self.run_state.folder.remove_unless_results()
+            if self.has_own_config and isinstance(error, UserFileError):
+                raise UserFileError(f"{error} {other_place(self.options.ckpt_path)}") from error
             raise
         finally:
             if self.lock is not None:
@@ -155,6 +159,11 @@ class ProjectCLI(OpenLightningCLI):
         """Parse what `main` was given, whatever is in sys.argv; names are checked before the parser sees them."""
         command, *words = args
         given = read_given(words)
+        if command != "fit" and not given.config_files and not given.asks_for_help:
+            if given.tree.get("ckpt_path") is None and "model" not in given.tree:
+                raise UserError(needs_checkpoint(command))
+            known = with_own_config(given, words)
+            self.has_own_config, given = known is not given, known
         groups = option_groups(self.command_parser(command))
         if not given.asks_for_help:
             check_names(given, groups)
@@ -193,7 +202,7 @@ class ProjectCLI(OpenLightningCLI):
             check_checkpoint(options.ckpt_path, options.model.class_path)
             self.take_from_checkpoint()
         elif command != "fit":
-            raise UserError(f"{command} needs a checkpoint: --ckpt_path RUN/checkpoints/last.ckpt")
+            raise UserError(needs_checkpoint(str(command)))
         if command == "fit" and (options.resume or options.ckpt_path is not None):
             self.compare_with_earlier_part()
         if not options.resume:
@@ -377,6 +386,11 @@ def check_pair(model: type, data: type) -> None:
         if issubclass(model, family) and issubclass(data, registry.DATA) and not issubclass(data, kinds):
             fitting = ", ".join(kind.__name__ for kind in kinds)
             raise UserError(f"a {model.__name__} cannot learn from {data.__name__}: choose --data {fitting}")
+
+
+def needs_checkpoint(command: str) -> str:
+    """What to give to a command that trains nothing."""
+    return f"{command} needs a checkpoint: --ckpt_path RUN/checkpoints/last.ckpt"
 
 
 def is_first_process() -> bool:

@@ -47,13 +47,20 @@ class Given:
         return any(word in ("-h", "--help", "--print_config") or word.endswith(".help") for word in words)
 
 
-def read_given(arguments: list[str]) -> Given:
+def read_given(arguments: list[str], before: dict[str, Any] | None = None) -> Given:
     """Merge the command line and the config files that it names.
+
+    Args:
+        arguments: of the command line.
+        before: a config, as read from YAML with the names of today, that they override.
 
     Raises:
         UserError: for a config file that is missing or cannot be read.
     """
     given, position = Given(), 0
+    if before is not None:
+        given.arguments += ["--config", in_one_line(before)]
+        merge_config(given.tree, before)
     while position < len(arguments):
         word = arguments[position]
         position += 1
@@ -103,9 +110,26 @@ def add_config(given: Given, value: str) -> str:
     translated = current_config(content)
     if isinstance(translated.get("model"), dict):
         translated["model"] = current_model(translated["model"])
-    for key, options in translated.items():
-        set_option(given.tree, str(key), options)
-    return str(path) if translated == content else json.dumps(translated)
+    merge_config(given.tree, translated)
+    return str(path) if translated == content else in_one_line(translated)
+
+
+def merge_config(tree: dict[str, Any], config: dict[str, Any]) -> None:
+    """Set all options of a config."""
+    for key, options in config.items():
+        set_option(tree, str(key), options)
+
+
+class QuotedTexts(yaml.SafeDumper):
+    """Writes YAML in which a text cannot be taken for a number."""
+
+
+QuotedTexts.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
+
+
+def in_one_line(config: dict[str, Any]) -> str:
+    """A config as the value of an option: not in JSON, which has no infinity."""
+    return yaml.dump(config, Dumper=QuotedTexts, default_flow_style=True, width=float("inf")).strip()
 
 
 def read_config(path: Path) -> dict[str, Any]:
