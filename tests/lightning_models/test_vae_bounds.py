@@ -113,3 +113,10 @@ def test_active_units_are_those_whose_posterior_mean_varies():
     first.merge_state(second)  # as over processes
     assert first.compute() == 2
     assert torch.allclose(first.total_of_squares, metric.total_of_squares)
+
+
+@pytest.mark.parametrize(("threshold", "active"), [(0.01, 2), (0.5, 1), (2.0, 0)])
+def test_the_threshold_of_active_units(threshold, active):
+    metric = ActiveUnits(3, threshold)
+    metric.update(torch.tensor([[-1.0, 0.3, 5.0], [1.0, -0.3, 5.0]]))  # variances 1, 0.09 and 0
+    assert metric.compute().item() == active

@@ -102,10 +102,61 @@ def test_nan_rings_at_once():
     assert "train/d_loss is NaN or infinite" in message
 
 
-def test_metrics_that_were_not_logged_anew_do_not_count_twice():
-    wins = {"metrics": {**HEALTHY, "d_accuracy_real": 1.0, "d_accuracy_fake": 1.0}}
-    looks = [look for pair in zip(seen(14, **wins), seen(14, metrics={}), strict=True) for look in pair]
-    assert run("convergence_failure", looks)[0] == []
+# What each rule sees at its threshold and beyond, after five observations with losses and a gradient norm of 1.
+AT_THRESHOLDS = [
+    ("convergence_failure", {"metrics": {"d_accuracy_real": 0.98, "d_accuracy_fake": 0.98}}, True),
+    ("convergence_failure", {"metrics": {"d_accuracy_real": 1.0, "d_accuracy_fake": 0.97}}, False),
+    ("convergence_failure", {"metrics": {"d_accuracy_real": 0.97, "d_accuracy_fake": 1.0}}, False),
+    ("losses_apart", {"metrics": {"d_loss": 0.05, "g_loss": 2.0}}, True),
+    ("losses_apart", {"metrics": {"d_loss": 0.051, "g_loss": 2.0}}, False),
+    ("losses_apart", {"metrics": {"d_loss": 0.05, "g_loss": 1.99}}, False),
+    ("losses_apart", {"metrics": {"d_loss": 0.0, "g_loss": 9.0}, "has_labels": False}, False),
+    ("vanishing_gradient", {"metrics": {"g_gradient_norm": 0.01}}, True),
+    ("vanishing_gradient", {"metrics": {"g_gradient_norm": 0.0101}}, False),
+    ("mode_collapse", {"diversity": 0.499, "updates": 1000}, True),
+    ("mode_collapse", {"diversity": 0.499, "updates": 999}, False),
+    ("mode_collapse", {"diversity": 0.5, "updates": 1000}, False),
+    ("mode_collapse", {"nearest": 0.249, "updates": 1000}, True),
+    ("mode_collapse", {"nearest": 0.25, "updates": 1000}, False),
+    ("mode_collapse", {"classes": (7, 10), "updates": 1000}, True),
+    ("mode_collapse", {"classes": (8, 10), "updates": 1000}, False),
+    ("pinned_weights", {"pinned": 0.801}, True),
+    ("pinned_weights", {"pinned": 0.8}, False),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "is_seen"), AT_THRESHOLDS)
+def test_thresholds(name, options, is_seen):
+    rule = next(rule for rule in all_rules() if rule.name == name)
+    for batch in range(5):
+        rule.look(Observation(batch, metrics={"d_loss": 1.0, "g_loss": 1.0, "g_gradient_norm": 1.0}))
+    assert (rule.sees(Observation(9, **options), rule.state) is not None) == is_seen
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [({"diversity": 0.5}, {"diversity": 0.49}), ({"classes": (8, 10)}, {"classes": (7, 10)})],
+)
+def test_what_was_good_once_and_is_lost_counts_before_the_thousandth_update(good, bad):
+    assert run("mode_collapse", seen(9, **bad))[0] == []
+    assert run("mode_collapse", [*seen(1, **good), *seen(9, 2, **bad)])[0] == [50 * 6]
+
+
+FAILING = {
+    "convergence_failure": {"d_accuracy_real": 1.0, "d_accuracy_fake": 1.0},
+    "losses_apart": {"d_loss": 0.01, "g_loss": 60.0},
+    "vanishing_gradient": {"g_gradient_norm": 1e-6},
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_observations_without_new_metrics_neither_count_nor_interrupt(name):
+    """Between two rows of metrics the rule looks at nothing: its patience is counted in rows."""
+    patience = next(rule for rule in all_rules() if rule.name == name).patience
+    for count in (patience - 1, patience):
+        rows = [*seen(5), *seen(count, 6, metrics={**HEALTHY, **FAILING[name]})]
+        looks = [look for row in rows for look in (row, Observation(row.batch + 1, metrics={}))]
+        assert run(name, looks)[0] == ([] if count < patience else [50 * (5 + patience)])
 
 
 def test_the_memory_of_a_rule_is_plain():

@@ -7,6 +7,7 @@ from pytorch_lightning import Trainer
 
 from datamodules.tensor_dataset import TensorLoader
 from lightning_models.callbacks.image_samples import ImageSamples, half_of_training
+from lightning_models.modules.image_generator import ImageGenerator
 from lightning_models.networks import MLPDiscriminator, MLPGenerator
 from lightning_models.vae import VAE
 
@@ -89,3 +90,86 @@ def test_options_out_of_their_range_are_refused(options, message):
 
 def test_what_zero_switches_off_is_allowed():
     ImageSamples(every_n_epochs=0, progress_columns=0, interpolation_steps=0)
+
+
+class Asked(ImageGenerator):
+    """Remembers what it was asked for."""
+
+    def __init__(self, class_names=None):
+        self.class_names, self.asked = class_names, []
+
+    def draw_vectors(self, count, generator):
+        raise AssertionError
+
+    def decode(self, latent):
+        raise AssertionError
+
+    def sample(self, count, seed, labels=None):
+        self.asked.append((count, seed, None if labels is None else labels.tolist()))
+        return torch.full((count, 1, 2, 2), 2.0)
+
+    def interpolation(self, steps, seed, mode="spherical", labels=None):
+        self.asked.append((steps, seed, mode))
+        return torch.zeros(steps, 1, 2, 2)
+
+
+def at(step, epoch=0, **attributes):
+    return trainer(global_step=step, current_epoch=epoch, is_global_zero=True, **attributes)
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """(name, images, columns and labels of its rows) of each picture."""
+    pictures = []
+    module = "lightning_models.callbacks.image_samples"
+    monkeypatch.setattr(f"{module}.to_picture", lambda *args: args)
+    monkeypatch.setattr(f"{module}.save_picture", lambda _, name, picture, key=None: pictures.append((name, *picture)))
+    monkeypatch.setattr(f"{module}.batches_before", lambda trainer: trainer.global_step - 1)
+    return pictures
+
+
+def test_every_picture_is_of_the_seed_that_was_given(written):
+    options = {"grid": 3, "progress_columns": 4, "interpolation_steps": 5, "interpolation_mode": "linear", "seed": 7}
+    samples, model = ImageSamples(**options), Asked()
+    samples.on_train_start(at(0), model)
+    samples.on_train_epoch_end(at(10), model)
+    samples.on_train_end(at(10), model)
+    assert model.asked == [(9, 7, None), (9, 7, None), (4, 7, None), (5, 7, "linear")]
+    names = [(name, columns) for name, _, columns, *_ in written]
+    grids = [("grid-0000000", 3), ("grid-0000010", 3)]
+    assert names == [*grids, ("progress", 4), ("progress", 4), ("interpolation", 5)]
+    assert written[2][1].unique().tolist() == [1.0]  # clamped
+
+
+def test_a_resumed_run_has_no_grid_of_an_untrained_model(written):
+    ImageSamples().on_train_start(at(5), Asked())
+    assert written == []
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [({}, [1, 2, 3, 4]), ({"every_n_epochs": 2}, [2, 4]), ({"every_n_epochs": 0}, []), ({"every_n_batches": 7}, [])],
+)
+def test_grids_after_every_so_many_epochs(written, options, epochs):
+    samples = ImageSamples(progress_columns=0, **options)
+    for epoch in range(1, 5):
+        samples.on_train_epoch_end(at(10 * epoch, epoch - 1), Asked())
+    assert [name for name, *_ in written] == [f"grid-{10 * epoch:07d}" for epoch in epochs]
+
+
+def test_grids_after_every_so_many_batches_and_half_way(written):
+    samples, model = ImageSamples(every_n_batches=4), Asked()
+    for step in range(1, 11):
+        samples.on_train_batch_end(at(step, max_epochs=1), model)
+    assert [name for name, *_ in written] == [f"grid-{step:07d}" for step in (4, 5, 8)]
+
+
+@pytest.mark.parametrize(("count", "rows"), [(3, 3), (20, 20), (50, 20)])
+def test_a_grid_of_a_conditional_model_has_a_row_a_class(written, count, rows):
+    model = Asked([f"class {number}" for number in range(count)])
+    ImageSamples(grid=2, seed=3).on_train_start(at(0), model)
+    ((asked, seed, labels),) = model.asked
+    assert (asked, seed) == (2 * rows, 3)
+    assert labels[::2] == labels[1::2] == sorted(set(labels))
+    assert (labels[0], labels[-1]) == (0, count - 1)
+    assert written[0][3] == [f"class {number}" for number in labels[::2]]

@@ -50,3 +50,31 @@ def test_samples_at_the_start_and_the_end_alone(tmp_path):
 def test_options_out_of_their_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         TextSamples(**options)
+
+
+def test_every_option_of_sampling_is_used(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(CharLanguageModel, "generate", lambda self, *args: asked.append(args) or "text")
+    model = CharLanguageModel(list("ab\n"), network=partial(CharRNN, hidden_dim=4))
+    samples = TextSamples(11, "ab", temperature=0.5, top_k=2, top_p=0.75, seed=9)
+    samples.on_train_end(trainer(tmp_path, 5), model)
+    assert asked == [(11, "ab", 0.5, 2, 0.75, 9)]
+
+
+@pytest.mark.parametrize(("every", "epochs"), [(1, [0, 1, 2, 3]), (2, [1, 3]), (3, [2])])
+def test_samples_after_every_so_many_epochs(tmp_path, every, epochs):
+    model = CharLanguageModel(list("ab\n"), network=partial(CharRNN, hidden_dim=4))
+    samples = TextSamples(length=2, every_n_epochs=every)
+    for epoch in range(4):
+        now = trainer(tmp_path, 10 + epoch)
+        now.current_epoch = epoch
+        samples.on_train_epoch_end(now, model)
+    assert [batches - 10 for batches, _ in samples.rows] == epochs
+
+
+def test_a_resumed_run_has_no_sample_of_an_untrained_model(tmp_path):
+    samples = TextSamples(length=2)
+    samples.on_train_start(
+        trainer(tmp_path, 3), CharLanguageModel(list("ab\n"), network=partial(CharRNN, hidden_dim=4))
+    )
+    assert samples.rows == []

@@ -1,4 +1,5 @@
 import functools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -101,3 +102,44 @@ def test_the_manifold_is_evenly_spread_in_probability():
     middles = torch.tensor([0.125, 0.375, 0.625, 0.875])
     assert torch.allclose(shares[..., 0], middles.expand(4, 4), atol=1e-6)  # to the right
     assert torch.allclose(shares[..., 1], middles.flip(0)[:, None].expand(4, 4), atol=1e-6)  # upwards
+
+
+def test_walks_take_their_options_and_the_variables_that_tell_most(monkeypatch):
+    pictures, walked = {}, []
+    monkeypatch.setattr(vae_pictures, "to_picture", lambda *args: args)
+    monkeypatch.setattr(vae_pictures, "save_picture", lambda trainer, name, picture: pictures.update({name: picture}))
+    monkeypatch.setattr(vae_pictures, "traversals", lambda *args: walked.append(args) or traversals(*args))
+    kl = torch.tensor([0.5, 3.0])
+    means = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    monkeypatch.setattr(vae_pictures, "encoded", lambda vae, images, labels: (images, means, kl))
+    vae = small_vae(2)
+    drawing = VAEPictures(steps=5, variables=1, reach=2.0, manifold_side=4)
+    drawing.images, drawing.labels = torch.rand(2, *IMAGE_SHAPE), torch.zeros(2, dtype=torch.long)
+    drawing.write_walks(SimpleNamespace(is_global_zero=True), vae)
+    ((start, variables, steps, reach),) = walked
+    assert (start.tolist(), variables.tolist(), steps, reach) == ([1.0, 2.0], [1], 5, 2.0)
+    images, columns, labels = pictures["traversals"]
+    assert (len(images), columns, labels) == (5, 5, ["z1 (3.0 nats)"])
+    assert torch.equal(images, vae.decode(traversals(start, variables, 5, 2.0)))
+    images, columns = pictures["manifold"]
+    assert (len(images), columns) == (16, 4)
+    assert pictures["between_images"][1] == 5 + 2
+
+
+def test_reconstructions_stand_under_their_images(monkeypatch):
+    written = []
+    monkeypatch.setattr(vae_pictures, "to_picture", lambda *args: args)
+    monkeypatch.setattr(vae_pictures, "save_picture", lambda trainer, *args: written.append(args))
+    vae = small_vae(3)
+    pictures = VAEPictures(columns=2)
+    images = torch.rand(4, *IMAGE_SHAPE)
+    pictures.on_validation_batch_end(None, vae, None, (images, torch.zeros(4)), 0)
+    pictures.on_validation_batch_end(
+        None, vae, None, (torch.zeros(4, *IMAGE_SHAPE), torch.zeros(4)), 1
+    )  # the first stay
+    pictures.on_train_batch_end(None, vae, None, (torch.ones(4, *IMAGE_SHAPE), torch.zeros(4)), 0)
+    pictures.on_validation_end(SimpleNamespace(is_global_zero=True), vae)
+    ((name, (rows, columns, labels)),) = written
+    assert (name, columns, labels) == ("reconstructions", 2, ["image", "reconstruction"])
+    originals, mean, _ = encoded(vae, images[:2])
+    assert torch.equal(rows, torch.cat([originals, vae.decode(mean)]))

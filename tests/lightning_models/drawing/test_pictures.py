@@ -39,3 +39,14 @@ def test_labels_stand_beside_their_rows():
     margin = np.asarray(labelled)[:, : labelled.width - plain.width]
     halves = margin[: margin.shape[0] // 2], margin[margin.shape[0] // 2 :]
     assert all(half.max() > 200 for half in halves)  # white letters in both rows
+
+
+def test_a_label_stands_at_the_middle_of_its_row():
+    images = torch.zeros(9, 1, 28, 28)
+    labelled, plain = to_picture(images, 3, ["I", "I", "I"]), to_picture(images, 3)
+    margin = np.asarray(labelled)[:, : labelled.width - plain.width, 0]
+    bright = (margin > 200).any(axis=1)
+    for row in range(3):
+        first, last = row * margin.shape[0] // 3, (row + 1) * margin.shape[0] // 3
+        letters = first + np.flatnonzero(bright[first:last])
+        assert abs(letters.mean() - (first + last) / 2) < 8

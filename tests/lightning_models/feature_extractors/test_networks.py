@@ -132,3 +132,19 @@ def test_a_hash_tells_shape_and_kind_apart():
     zeros = torch.zeros(4)
     hashes = {hash_of([t]) for t in (zeros, zeros.view(2, 2), zeros.to(torch.int32), zeros + 1)}
     assert len(hashes | {hash_of([zeros], "more")}) == 5
+
+
+def test_another_format_makes_another_cache(counted, monkeypatch):
+    network, calls, _ = counted
+    batch = images(20)
+    features_of_real(network, batch)
+    monkeypatch.setattr(real_features, "FORMAT", real_features.FORMAT + 1)
+    features_of_real(network, batch)
+    assert len(calls) == 2
+
+
+def test_more_channels_leave_time_for_fewer_neighbours(classifier):
+    single = ClassifierFeatures(classifier.path, (1, 8, 8))
+    three = ClassifierFeatures(classifier.path, (3, 8, 8), channelwise=True)
+    assert (single.max_neighbours, three.max_neighbours) == (60_000, 20_000)
+    assert three.num_features == 3 * single.num_features

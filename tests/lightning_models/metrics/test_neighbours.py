@@ -117,3 +117,14 @@ def test_memorization():
     metric.update(known, "generated")
     with pytest.raises(ValueError, match="needs training images, found none"):
         metric.compute()
+
+
+def test_only_so_many_images_are_compared_with_all_training_images():
+    metric = Memorization(limit=2)
+    for features, part in (
+        (line(0, 10, 20, 30), "known"),
+        (line(1, 11, 29, 21, 21), "held_out"),  # the first two at 1
+        (line(32, 18, 10, 10, 10), "generated"),  # at 2; those beyond the limit are copies
+    ):
+        metric.update(features, part)
+    assert metric.compute().item() == pytest.approx(2.0)

@@ -198,3 +198,29 @@ def test_features_that_are_not_finite_are_refused(value):
     features[3, 2] = value
     with pytest.raises(ValueError, match="1 of 20 generated images have features that are NaN or infinite"):
         quality_of(torch.randn(20, 8), features)
+
+
+def test_the_seed_reaches_every_measure_that_is_random():
+    features, logits = torch.randn(2, 100, 4), torch.randn(2, 100, 10)
+    found = []
+    for seed in (0, 1):
+        quality = Quality(4, 10, seed)
+        for real in (True, False):
+            quality.update(features[int(real)], logits[int(real)], real)
+        found.append(quality.compute().values)
+    differ = {name for name in found[0] if found[0][name] != found[1][name]}
+    assert differ == {"kid", "kid_std", "classifier_score", "classifier_score_std"}
+
+
+def test_each_measure_gets_the_images_that_it_is_about():
+    """Scores and memorization are of generated images alone; training and held-out images have places of their own."""
+    quality = Quality(1, 2)
+    real, fake = torch.arange(40.0)[:, None], 0.5 + torch.arange(40.0)[:, None]
+    undecided, sure = torch.zeros(40, 2), 100.0 * torch.nn.functional.one_hot(torch.arange(40) % 2, 2)
+    quality.update(real, undecided, real=True)
+    quality.update(fake, sure, real=False)
+    quality.update_neighbours(real, fake.repeat(2, 1) - 0.25)
+    values = quality.compute().values
+    assert values["classifier_score"] > 1.5
+    assert values["modes"] == 2
+    assert values["memorization"] == pytest.approx(0.5 / 0.25)

@@ -1,0 +1,121 @@
+"""What `Alarms` observes, and what it does about it, one call at a time, without a run."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from lightning_models.callbacks import alarms as module_of_alarms
+from lightning_models.callbacks.alarm_rules import Observation, RestartAskedError, StoppedByAlarmError
+from lightning_models.callbacks.alarms import Alarms
+from lightning_models.gan_variants import LSGAN, WGAN
+from lightning_models.modules.injection import default
+
+
+def small_gan(family=LSGAN, **options):
+    mlp = "lightning_models.networks.MLP"
+    generator, discriminator = default(f"{mlp}Generator", hidden_dims=[8]), default(f"{mlp}Discriminator")
+    return family((1, 8, 8), latent_dim=4, generator=generator, discriminator=discriminator, **options)
+
+
+def process(tmp_path, **attributes):
+    """A trainer of one process, after six batches."""
+    strategy = SimpleNamespace(broadcast=lambda seen: seen, reduce_boolean_decision=lambda decision, all: decision)
+    known = {"strategy": strategy, "is_global_zero": True, "default_root_dir": str(tmp_path), "loggers": []}
+    return SimpleNamespace(
+        **known | {"global_step": 6, "precision_plugin": None, "callback_metrics": {}, "training": True} | attributes
+    )
+
+
+@pytest.fixture
+def observed(monkeypatch):
+    """What the rules were asked about."""
+    observations = []
+    monkeypatch.setattr(Alarms, "observe", lambda self, trainer, module, seen, samples=None: observations.append(seen))
+    return observations
+
+
+class ByBrightness:
+    """A classifier of ten classes: tenths of the first pixel."""
+
+    def extract(self, images, device):
+        assert images.dtype == torch.uint8
+        classes = (images[:, 0, 0, 0].float() / 25.5).int().clamp(max=9)
+        return SimpleNamespace(logits=torch.nn.functional.one_hot(classes.long(), 10).float())
+
+
+@pytest.mark.parametrize(("family", "updates", "has_labels"), [(LSGAN, 6, True), (WGAN, 2, False)])
+def test_what_is_observed_of_a_gan(tmp_path, observed, family, updates, has_labels):
+    gan = small_gan(family, **({} if family is LSGAN else {"n_critic": 3}))
+    alarms = Alarms(every_n_batches=3)
+    alarms.real, alarms.classifier = torch.rand(128, 1, 8, 8), ByBrightness()
+    samples = 0.5 * alarms.real
+    gan.sample = lambda count, seed: samples[:count]
+    metrics = {"train/d_loss": torch.tensor(0.5), "val/d_loss": torch.tensor(9.0), "train/samples_per_second": 7.0}
+    trainer = process(tmp_path, callback_metrics=metrics)
+    alarms.on_train_batch_end(trainer, gan, None, [torch.zeros(1, 1, 8, 8)], 0)
+    alarms.on_train_batch_end(trainer, gan, None, [torch.zeros(1, 1, 8, 8)], 0)  # no new metrics
+    alarms.on_train_batch_end(process(tmp_path, global_step=7), gan, None, [torch.zeros(1, 1, 8, 8)], 0)  # none is due
+    first, second = observed
+    assert (first.batch, first.updates, first.has_labels) == (6, updates, has_labels)
+    assert first.metrics == {"d_loss": 0.5}
+    assert second.metrics == {}
+    assert first.diversity == first.nearest == pytest.approx(0.5)  # of half the contrast
+    assert first.classes == (5, 10)
+    assert (first.pinned is None) == (family is LSGAN)
+
+
+def test_a_class_counts_from_one_image_in_a_hundred(tmp_path):
+    alarms = Alarms()
+    alarms.classifier = ByBrightness()
+    alarms.real, samples = torch.zeros(100, 1, 8, 8), torch.zeros(101, 1, 8, 8)
+    alarms.real[0] = samples[0] = 1.0
+    assert alarms.classes_of(samples, small_gan()) == (1, 2)
+
+
+def test_the_first_real_images_are_kept_in_the_unit_range(tmp_path, observed):
+    alarms = Alarms(every_n_batches=1000)
+    gan = small_gan()
+    assert gan.value_range == (-1.0, 1.0)
+    for value in (-1.0, 0.0, 1.0):
+        alarms.on_train_batch_end(process(tmp_path), gan, None, [torch.full((100, 1, 8, 8), value)], 0)
+    assert len(alarms.real) == 128
+    assert alarms.real[:100].unique().tolist() == [0.0]
+    assert alarms.real[100:].unique().tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("on_alarm", "kind"), [("warn", None), ("stop", StoppedByAlarmError), ("restart", RestartAskedError)]
+)
+def test_an_alarm_rings_ends_and_rings_again(tmp_path, monkeypatch, on_alarm, kind):
+    sent = []
+    monkeypatch.setattr(module_of_alarms, "send_alert", lambda trainer, title, text: sent.append((title, text)))
+    alarms = Alarms(on_alarm=on_alarm)
+    pinned = [Observation(batch, pinned=0.9) for batch in range(1, 6)]
+    looks = [*pinned, Observation(6), *pinned, Observation(7)]
+    if kind is not None:
+        for look in looks[:4]:
+            alarms.observe(process(tmp_path), None, look)
+        with pytest.raises(StoppedByAlarmError, match="stopped at batch 5") as stopped:
+            alarms.observe(process(tmp_path), None, looks[4])
+        assert type(stopped.value) is kind
+        return
+    for look in looks[:6]:
+        alarms.observe(process(tmp_path), None, look)
+    resumed = Alarms()  # from a checkpoint of that batch
+    resumed.load_state_dict(json.loads(json.dumps(alarms.state_dict())))
+    for look in looks[6:]:
+        resumed.observe(process(tmp_path), None, look)
+    kept = json.loads((tmp_path / "alarms.json").read_text())
+    assert [(alarm["name"], alarm["batch"], alarm["ended"]) for alarm in kept] == [
+        ("pinned_weights", 5, 6),
+        ("pinned_weights", 5, 7),
+    ]
+    assert [title for title, _ in sent] == ["alarm: pinned_weights"] * 2
+    assert sent[0][1] == kept[0]["message"]
+
+
+def test_nan_stops_a_run_that_only_warns(tmp_path):
+    with pytest.raises(StoppedByAlarmError):
+        Alarms(on_alarm="warn").observe(process(tmp_path), None, Observation(1, not_finite="a weight"))
