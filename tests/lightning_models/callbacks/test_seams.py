@@ -8,10 +8,10 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from lab.compat.epoch_resume import resume_with_the_next_epoch
 from lab.compat.logging_step import rewind_logging_step, writes_a_row
 from lab.compat.sigterm import leave_signals_to_us
 from lab.stops import Stops, ask
+from lightning_models.callbacks.resume import ResumeAfterEpoch
 from lightning_models.callbacks.stopped import CheckpointWhenStopped
 
 
@@ -54,7 +54,7 @@ def test_rows_are_written_where_lightning_writes_them_and_epochs_end_once(tmp_pa
     assert line.rows == [1, 3]
     second, line = trainer(tmp_path, max_steps=10, max_epochs=2, log_every_n_steps=2), Line()
     assert second.fit_loop._iteration_based_training()
-    resume_with_the_next_epoch(second)
+    ResumeAfterEpoch().on_load_checkpoint(second, line, {})
     assert not second.fit_loop._iteration_based_training()
     second.fit(line, LOADER, ckpt_path=tmp_path / "last.ckpt", weights_only=True)
     assert line.epoch_ends == 1
