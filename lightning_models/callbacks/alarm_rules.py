@@ -1,7 +1,7 @@
-"""What a failing adversarial run looks like: small rules over what is observed every few dozen batches.
+"""Rules that recognise a failing adversarial run from observations made every few dozen batches.
 
-A rule keeps plain numbers only, so that it goes on after a resume, and says what it saw, what that usually means and
-what usually helps.
+The state of a rule is plain numbers, which a checkpoint stores. Its message says what was observed, what that usually
+means and what usually helps.
 """
 
 from collections.abc import Callable
@@ -11,26 +11,26 @@ from typing import Any
 
 from lab.errors import UserError
 
-EARLY = 5  # observations that say what is normal for this run
+EARLY = 5  # first observations, whose median is normal for this run
 UPDATES_TO_LEARN = 1000  # of G, after which samples should differ
 
 
 class StoppedByAlarmError(UserError):
-    """A run was stopped because it is failing."""
+    """The run was stopped by an alarm."""
 
 
 class RestartAskedError(StoppedByAlarmError):
-    """A failing run is to begin again with another seed."""
+    """The run was stopped by an alarm, and is to be restarted with another seed."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A look at a run.
+    """What the rules see of a run after a batch.
 
     Args:
         batch: number of the batch, from 1.
         updates: how often G was updated.
-        metrics: what the model logs, without `train/`; empty where nothing new was logged.
+        metrics: what the model logged, without `train/`; empty if nothing was logged since the last observation.
         has_labels: whether D learns labels, so that its accuracy and the size of its loss mean something.
         diversity: mean distance between two samples, relative to that between two real images.
         nearest: median distance of a sample to the one most like it, relative to that of as many real images. A
@@ -52,12 +52,12 @@ class Observation:
 
 
 class Rule:
-    """Rings when what it looks for has been there for so many observations in a row.
+    """An alarm that rings when its symptom was seen in `patience` observations in a row.
 
     Args:
         name: of the alarm.
-        patience: observations in a row.
-        sees: what it looks for: the finding in words, or None. It may keep numbers in the dict that it is given.
+        patience: number of observations in a row with the symptom.
+        sees: detects the symptom: describes it, or returns None. It may store numbers in the dict that it is given.
         advice: the likely cause and the usual remedies.
     """
 
@@ -68,7 +68,7 @@ class Rule:
         self.state: dict[str, Any] = {"in_a_row": 0, "rings": False, "since": None}
 
     def look(self, seen: Observation) -> str | None:
-        """The message, once at each onset; None otherwise. `state["rings"]` falls when what it saw is gone."""
+        """The message when the alarm begins to ring, else None; `state["rings"]` tells whether it does."""
         if self.needs_metrics and not seen.metrics:
             return None
         finding = self.sees(seen, self.state)
@@ -85,20 +85,20 @@ class Rule:
 
     @property
     def needs_metrics(self) -> bool:
-        """Whether it looks at logged metrics, which may be older than the observation."""
+        """Whether it needs logged metrics, which not every observation has."""
         return self.name in ("convergence_failure", "losses_apart", "vanishing_gradient")
 
 
 def discriminator_wins(seen: Observation, state: dict[str, Any]) -> str | None:
-    """D is right about nearly every image."""
+    """D classifies nearly every image correctly."""
     real, fake = seen.metrics.get("d_accuracy_real"), seen.metrics.get("d_accuracy_fake")
     if not seen.has_labels or real is None or fake is None or min(real, fake) < 0.98:
         return None
-    return f"D tells {real:.0%} of the real and {fake:.0%} of the generated images"
+    return f"D classifies {real:.0%} of the real and {fake:.0%} of the generated images correctly"
 
 
 def losses_apart(seen: Observation, state: dict[str, Any]) -> str | None:
-    """D's loss is nearly 0 while G's has grown."""
+    """D's loss is nearly 0, and G's is at least twice the early one."""
     d_loss, g_loss = seen.metrics.get("d_loss"), seen.metrics.get("g_loss")
     if not seen.has_labels or d_loss is None or g_loss is None:
         return None
@@ -112,7 +112,7 @@ def losses_apart(seen: Observation, state: dict[str, Any]) -> str | None:
 
 
 def gradient_vanishes(seen: Observation, state: dict[str, Any]) -> str | None:
-    """G's gradient has become a hundredth of the early one."""
+    """G's gradient norm is at most a hundredth of the early one."""
     norm = seen.metrics.get("g_gradient_norm")
     if norm is None:
         return None
@@ -126,14 +126,14 @@ def gradient_vanishes(seen: Observation, state: dict[str, Any]) -> str | None:
 
 
 def collapses(seen: Observation, state: dict[str, Any]) -> str | None:
-    """Samples are alike, or leave classes out; not asked before G was better than that, or should have been."""
+    """Samples are alike or leave classes out, although they did not earlier or G has had UPDATES_TO_LEARN updates."""
     should_have = seen.updates >= UPDATES_TO_LEARN
     differed = state["differed"] = state.get("differed", False) or (seen.diversity or 0) >= 0.5
     if differed or should_have:
         if seen.diversity is not None and seen.diversity < 0.5:
             return f"samples differ {seen.diversity:.0%} as much as real images do"
         if seen.nearest is not None and seen.nearest < 0.25:
-            return f"samples come again: the nearest other one is at {seen.nearest:.0%} of the distance of real images"
+            return f"samples repeat: the distance to the nearest other one is {seen.nearest:.0%} of that of real images"
     if seen.classes is None:
         return None
     leaves_out = seen.classes[0] < 0.8 * seen.classes[1]
@@ -144,19 +144,19 @@ def collapses(seen: Observation, state: dict[str, Any]) -> str | None:
 
 
 def is_pinned(seen: Observation, state: dict[str, Any]) -> str | None:
-    """Weight clipping has left the critic little but its bound."""
+    """Most of the critic's parameters lie at the bound of weight clipping."""
     if seen.pinned is None or seen.pinned <= 0.8:
         return None
     return f"{seen.pinned:.0%} of the critic's parameters lie at the clipping bound"
 
 
 def is_not_finite(seen: Observation, state: dict[str, Any]) -> str | None:
-    """NaN or infinity."""
+    """A weight, a buffer, a metric or a sample is NaN or infinite."""
     return None if seen.not_finite is None else f"{seen.not_finite} is NaN or infinite"
 
 
 def all_rules() -> list[Rule]:
-    """The rules, each with an empty memory."""
+    """All rules, in their initial state."""
     return [
         Rule(
             "not_finite",
@@ -194,6 +194,7 @@ def all_rules() -> list[Rule]:
             "pinned_weights",
             5,
             is_pinned,
-            "The bound decides instead of the data: raise clip_value, lower the learning rate, or use WGANGP",
+            "The clipping bound shapes the critic more than the data do: raise clip_value, lower the learning rate, or "
+            "use WGANGP",
         ),
     ]

@@ -1,4 +1,4 @@
-"""Rings when a run fails, while it still can be saved."""
+"""Alarms: failing runs are flagged during training."""
 
 import json
 import math
@@ -29,18 +29,18 @@ OnAlarm = Literal["warn", "stop", "restart"]
 
 
 class Alarms(Callback):
-    """Looks at an adversarial run every few dozen batches and says when it fails; see docs/alarms.md.
+    """Flags failing adversarial runs during training; see docs/alarms.md.
 
-    An alarm is printed, kept in `alarms.json`, shown in W&B, and comes with a grid of samples. Without `on_alarm` it
-    changes nothing about the run: it draws from a generator of its own. Only NaN and infinity always stop it, of any
-    family, before they get into a checkpoint.
+    An alarm is printed, stored in `alarms.json` and sent to W&B, with a grid of samples. By default the run goes on as
+    it would without alarms: their samples come from a generator of their own. NaN and infinity stop a run of any family
+    in any case, before they are written to a checkpoint.
 
     Args:
-        enabled: look for failures.
-        every_n_batches: batches between two looks.
-        on_alarm: say so and go on (warn), end the run (stop), or begin again with the next seed in a folder beside
-            this one (restart).
-        restarts: most restarts.
+        enabled: whether runs are observed.
+        every_n_batches: batches between two observations.
+        on_alarm: warn and go on (`warn`), stop the run (`stop`), or start again with the next seed in a folder beside
+            this one (`restart`).
+        restarts: largest number of restarts.
     """
 
     def __init__(
@@ -56,17 +56,16 @@ class Alarms(Callback):
         self.real: Tensor | None = None  # (SAMPLES, channels, height, width) in [0, 1], of the first batches
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """The alarms so far and the states of the rules, as plain values."""
         return {"raised": self.raised, "rules": {rule.name: rule.state for rule in self.rules}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on."""
         self.raised = state_dict["raised"]
         for rule in self.rules:
             rule.state.update(state_dict["rules"].get(rule.name, {}))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Fetch the classifier of the data, if there is one that fits."""
+        """Open the classifier of the data, if a fitting one is published."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         if not (self.enabled and isinstance(pl_module, GAN)) or data is None:
             return
@@ -77,7 +76,7 @@ class Alarms(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look, every so many batches."""
+        """Collect the first real images, and observe the run every `every_n_batches` batches."""
         if not self.enabled:
             return
         if isinstance(pl_module, GAN) and (self.real is None or len(self.real) < SAMPLES):
@@ -88,12 +87,12 @@ class Alarms(Callback):
             self.look(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Nothing that is not finite gets into a checkpoint: the last good one stays."""
+        """Refuse to checkpoint NaN or infinity: the run stops, and the last good checkpoint stays."""
         if self.enabled and trainer.training and (found := any_process(trainer, not_finite(pl_module))):
             self.observe(trainer, pl_module, Observation(trainer.global_step, not_finite=found))
 
     def look(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Gather what the rules need."""
+        """Make an observation and give it to the rules."""
         logged = {
             name.removeprefix("train/"): float(value)
             for name, value in trainer.callback_metrics.items()
@@ -128,7 +127,7 @@ class Alarms(Callback):
         self.observe(trainer, pl_module, seen, samples)
 
     def classes_of(self, samples: Tensor, pl_module: GAN) -> tuple[int, int] | None:
-        """Classes among the samples and among real images, by the classifier."""
+        """Numbers of classes that hold at least 1 % of the samples, and of the real images, by the classifier."""
         if self.classifier is None or self.real is None:
             return None
         counts = []
@@ -145,12 +144,12 @@ class Alarms(Callback):
     def observe(
         self, trainer: Trainer, pl_module: LightningModule, seen: Observation, samples: Tensor | None = None
     ) -> None:
-        """Ask the rules; what rings is told, kept and, if asked for, ends the run.
+        """Give an observation to the rules; report what rings or ends and, if `on_alarm` says so, stop the run.
 
-        Metrics and images are each process's own. All go by what the first one has seen, so that all stop together.
+        Each process has metrics and images of its own. All use the first one's observation, so that all stop together.
 
         Raises:
-            StoppedByAlarmError: if the run is to end.
+            StoppedByAlarmError: to stop the run.
         """
         seen = trainer.strategy.broadcast(seen)
         stops: str | None = None
@@ -172,7 +171,7 @@ class Alarms(Callback):
             )
 
     def ring(self, trainer: Trainer, name: str, message: str, batch: int, samples: Tensor | None) -> None:
-        """Tell everybody."""
+        """Print and store an alarm, and send it to W&B with a grid of the samples."""
         self.raised.append({"name": name, "message": message, "batch": batch, "ended": None})
         if not trainer.is_global_zero:
             return
@@ -183,7 +182,7 @@ class Alarms(Callback):
             save_picture(trainer, f"alarm-{name}-{batch:07}", to_picture(samples[:64], 8), key=f"alarm-{name}")
 
     def end(self, trainer: Trainer, name: str, batch: int) -> None:
-        """Note that it is over."""
+        """Print and store that an alarm has ended."""
         for alarm in reversed(self.raised):
             if alarm["name"] == name and alarm["ended"] is None:
                 alarm["ended"] = batch
@@ -199,7 +198,7 @@ class Alarms(Callback):
 
 
 def not_finite(module: nn.Module) -> str | None:
-    """The first of the module's weights or buffers that holds NaN or infinity."""
+    """The name of the first weight or buffer that holds NaN or infinity; None if all are finite."""
     tensors = [(name, t) for name, t in [*module.named_parameters(), *module.named_buffers()] if t.is_floating_point()]
     sums = torch.stack([t.detach().sum(dtype=torch.float32) for _, t in tensors])  # one transfer for all
     for (name, _), total in zip(tensors, sums.tolist(), strict=True):
@@ -209,12 +208,12 @@ def not_finite(module: nn.Module) -> str | None:
 
 
 def skips_overflows(trainer: Trainer) -> bool:
-    """Whether gradients may overflow in a healthy run: a scaler of the loss leaves such a step out and tries less."""
+    """Whether gradients may overflow in a healthy run: with a loss scaler, which skips such a step and scales less."""
     return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
 def any_process(trainer: Trainer, found: str | None) -> str | None:
-    """What one process found, for all of them."""
+    """What this process found, else a note if another one found something; None if none did."""
     somebody = not trainer.strategy.reduce_boolean_decision(found is None, all=True)
     return found or ("a number of another process" if somebody else None)
 
@@ -225,7 +224,7 @@ def diversity(images: Tensor) -> float:
 
 
 def nearest(images: Tensor) -> float:
-    """Median over the images (count, ...) of the Euclidean distance to the one most like it."""
+    """Median over the images (count, ...) of the Euclidean distance to the nearest other one."""
     pixels = images.flatten(1).float()
     distances = torch.cdist(pixels, pixels).fill_diagonal_(torch.inf)
     return float(distances.amin(dim=1).median())

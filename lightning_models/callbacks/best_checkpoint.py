@@ -1,4 +1,4 @@
-"""best.ckpt: the weights that one metric calls the best."""
+"""best.ckpt: the weights with the best value of a metric."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps `best.ckpt` by a metric that may be measured after some epochs only, or not at all.
+    """Keeps `best.ckpt` by a metric that may be logged after some epochs only, or not at all.
 
     Lightning's own fails at the first epoch without the metric.
     """
@@ -23,7 +23,7 @@ class BestCheckpoint(ModelCheckpoint):
         )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save if the metric is there; an older value is no better than itself, and saves nothing."""
+        """Save if the metric was logged; a value of an earlier epoch is not better than itself and saves nothing."""
         if self.monitor in trainer.callback_metrics:
             super().on_train_epoch_end(trainer, pl_module)
 

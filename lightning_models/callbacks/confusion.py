@@ -1,4 +1,4 @@
-"""Which classes are taken for which, as a figure."""
+"""Confusion matrices as figures."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,25 +12,24 @@ from lightning_models.tracking.media import save_picture
 
 @runtime_checkable
 class HasConfusion(Protocol):
-    """A classifier that counts its confusions while it is evaluated, and starts afresh after each evaluation."""
+    """A classifier that fills a confusion matrix during an evaluation and resets it afterwards."""
 
     confusion: MulticlassConfusionMatrix
     class_names: list[str]
 
 
 class ConfusionMatrices(Callback):
-    """Writes `samples/confusion_matrix.png`, counts and shares, at the end of each evaluation, and into W&B."""
+    """Writes `samples/confusion_matrix.png`, counts and shares, at the end of each evaluation, and logs it to W&B."""
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After a validation; callbacks come before the module, which resets its counts."""
+        """Write it here: callbacks are called before the module, which resets its matrix."""
         self.write(trainer, pl_module, "validation")
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After a test."""
         self.write(trainer, pl_module, "test")
 
     def write(self, trainer: Trainer, pl_module: Any, part: str) -> None:
-        """Draw it in the first process; all add their counts."""
+        """Draw the matrix of all processes, in the first one."""
         if not isinstance(pl_module, HasConfusion):
             return
         matrix = pl_module.confusion.compute()

@@ -1,4 +1,4 @@
-"""Pictures of what a model generates, while it trains."""
+"""Pictures of generated images during training."""
 
 from typing import Any
 
@@ -19,25 +19,25 @@ ROWS_OF_CLASSES = 20  # in a grid of a conditional model, at most, unless it has
 
 
 class ImageSamples(Callback):
-    """Writes grids, a strip of progress and an interpolation into `samples/` and to W&B.
+    """Writes grids, a strip of progress and an interpolation to `samples/` and to W&B.
 
-    A grid at the start, at the chosen interval, half-way and at the end, always of the same latent vectors; the strip
-    has a row of them for every epoch; the interpolation is made at the end. Grids of a conditional model have a row for
-    each class, or for some of many, evenly spread. The training itself is not changed: the
-    latent vectors come from a generator of their own. Models that make no images are left alone.
+    A grid is written at the start, at the chosen interval, half-way and at the end, always of the same latent vectors;
+    the strip has a row of images for each epoch; the interpolation is made at the end. Grids of a conditional model
+    have a row for each class, or for some of many classes, evenly spread. Training is not affected: the latent vectors
+    come from a generator of their own. Nothing is written for models that generate no images.
 
     Args:
         grid: rows and columns of a grid.
         every_n_epochs: epochs between two grids; 0: only at the start, half-way and at the end.
         every_n_batches: batches between two grids, instead of epochs.
         progress_columns: images in a row of the strip of progress; 0: no strip.
-        progress_rows: most rows of that strip; of a longer run it shows so many epochs, evenly spread.
+        progress_rows: largest number of rows of that strip; of a longer run it shows evenly spread epochs.
         interpolation_steps: images of the interpolation, both ends included; 0: none.
-        interpolation_mode: along a straight line or along a great circle.
+        interpolation_mode: `linear`, along a straight line, or `spherical`, along a great circle.
         seed: of the latent vectors.
 
     Raises:
-        ValueError: for a number out of its range.
+        UserError: for a number out of its range.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ImageSamples(Callback):
         self.grid, self.every_n_epochs, self.every_n_batches = grid, every_n_epochs, every_n_batches
         self.progress_columns, self.progress_rows, self.seed = progress_columns, progress_rows, seed
         self.interpolation_steps, self.interpolation_mode = interpolation_steps, interpolation_mode
-        self.progress: list[Tensor] = []  # a row an epoch: (progress_columns, C, H, W) uint8
+        self.progress: list[Tensor] = []  # a row for each epoch: (progress_columns, C, H, W) uint8
         self.last_grid_step = -1
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -96,7 +96,7 @@ class ImageSamples(Callback):
             save_picture(trainer, "interpolation", to_picture(images, self.interpolation_steps))
 
     def write_grid(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """`samples/grid-<global step>.png`, unless these weights have one already."""
+        """Write `samples/grid-<global step>.png`, unless there is one of this step."""
         if not isinstance(pl_module, ImageGenerator) or not trainer.is_global_zero:
             return
         if trainer.global_step == self.last_grid_step:
@@ -104,7 +104,7 @@ class ImageSamples(Callback):
         self.last_grid_step = trainer.global_step
         names, labels, count = pl_module.class_names, None, self.grid**2
         rows: list[str] = []
-        if names is not None:  # a row a class
+        if names is not None:  # a row for each class
             shown = evenly_spread(len(names), max(self.grid, ROWS_OF_CLASSES))
             rows, labels = [str(names[number]) for number in shown], torch.tensor(shown).repeat_interleave(self.grid)
             count = len(labels)
@@ -112,7 +112,7 @@ class ImageSamples(Callback):
         save_picture(trainer, f"grid-{trainer.global_step:07d}", to_picture(images, self.grid, rows), key="grid")
 
     def write_progress(self, trainer: Trainer) -> None:
-        """`samples/progress.png`: a row an epoch; of a long run as many epochs, evenly spread, as can be looked at."""
+        """Write `samples/progress.png`: a row for each epoch or, of many, for `progress_rows` evenly spread ones."""
         if self.progress and trainer.is_global_zero:
             count = min(len(self.progress), self.progress_rows)
             epochs = torch.linspace(0, len(self.progress) - 1, count).round().int().tolist()
@@ -121,11 +121,10 @@ class ImageSamples(Callback):
             save_picture(trainer, "progress", to_picture(rows, self.progress_columns, labels))
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows of the strip so far: a resumed run goes on with it."""
+        """The rows of the strip so far, which a resumed run continues."""
         return {"progress": torch.stack(self.progress) if self.progress else None}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See state_dict."""
         rows = state_dict["progress"]
         self.progress = [] if rows is None else list(rows)
 

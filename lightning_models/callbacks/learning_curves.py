@@ -1,4 +1,4 @@
-"""Learning curves of a whole run as a figure."""
+"""The learning curves of a run as a figure."""
 
 import csv
 from collections.abc import Sequence
@@ -13,17 +13,16 @@ from lightning_models.tracking.media import save_picture
 class LearningCurves(Callback):
     """Writes `samples/learning_curves.png` at the end of a fit: training against validation, epoch by epoch.
 
-    Drawn from metrics.csv, so that a resumed run shows all of it.
+    They are drawn from metrics.csv and so of all parts of a resumed run.
 
     Args:
-        quantities: What gets a panel: a name X stands for `train/X` and `val/X`.
+        quantities: names of the panels: X shows `train/X` and `val/X`.
     """
 
     def __init__(self, quantities: Sequence[str] = ("loss", "cross_entropy", "accuracy")) -> None:
         self.quantities = quantities
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw them."""
         path = Path(trainer.default_root_dir) / "metrics.csv"
         if not trainer.is_global_zero or not path.is_file():
             return
@@ -33,7 +32,7 @@ class LearningCurves(Callback):
 
 
 def read_curves(path: Path, quantities: Sequence[str]) -> dict[str, dict[str, Curve]]:
-    """For each quantity that the file has values of, its curves in training and validation over the epochs, from 1."""
+    """The curves of each quantity in the file: {quantity: {"train" or "val": (epochs from 1, values)}}."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     panels: dict[str, dict[str, Curve]] = {}

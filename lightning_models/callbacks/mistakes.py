@@ -1,4 +1,4 @@
-"""The images that a classifier is most wrong about."""
+"""The worst mistakes of an image classifier."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from lightning_models.tracking.media import save_picture
 
 
 class WorstMistakes(Callback):
-    """Writes `samples/worst_mistakes.png` at the end: images whose true class was given least probability.
+    """Writes `samples/worst_mistakes.png`: the images whose true class was given the lowest probability.
 
-    After `fit` those of the last validation, after `validate` and `test` those of the evaluation.
+    After `fit` of the last validation, after `validate` and `test` of that evaluation.
 
     Args:
         side: rows and columns of the grid.
@@ -27,33 +27,29 @@ class WorstMistakes(Callback):
         self.forget()
 
     def forget(self) -> None:
-        """Start an evaluation."""
+        """Forget the mistakes of the last evaluation."""
         self.loss = torch.empty(0)  # -log p(true class), the worst first
         self.images = torch.empty(0)
         self.labels = torch.empty(0, 2, dtype=torch.long)  # true and predicted class
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start afresh."""
         self.forget()
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start afresh."""
         self.forget()
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
-        """Keep the worst of this batch and those before."""
         self.look(pl_module, outputs, batch)
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
-        """Keep the worst of this batch and those before."""
         self.look(pl_module, outputs, batch)
 
     def look(self, pl_module: LightningModule, logits: Any, batch: Any) -> None:
-        """Add the mistakes of a batch, whose logits its evaluation step returned."""
+        """Add the mistakes of a batch to the worst ones; `logits` is what the evaluation step returned."""
         if not isinstance(pl_module, ImageClassifier):
             return
         images, labels = batch
@@ -70,20 +66,18 @@ class WorstMistakes(Callback):
         self.loss, self.images, self.labels = loss[worst], images[worst], pairs[worst]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw them, unless a fit goes on: the figure takes longer than a small network's epoch."""
+        """Draw them unless this is part of a fit: the figure takes longer than an epoch of a small network."""
         if trainer.state.fn != TrainerFn.FITTING:
             self.write(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw those of the last validation."""
         self.write(trainer, pl_module)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw them."""
         self.write(trainer, pl_module)
 
     def write(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The grid, of the first process's share of the images; no grid where nothing is wrong."""
+        """Write the grid of the first process's images; none if it has no mistakes."""
         if not isinstance(pl_module, ImageClassifier) or not trainer.is_global_zero or not len(self.loss):
             return
         low, high = pl_module.value_range
@@ -91,7 +85,7 @@ class WorstMistakes(Callback):
         save_picture(trainer, "worst_mistakes", self.figure(images, pl_module.class_names))
 
     def figure(self, images: Tensor, class_names: list[str]) -> Any:
-        """Each image under "true -> predicted" and the probability that was left for the truth."""
+        """Each image under "true -> predicted" and the probability of the true class."""
         columns = min(len(images), self.side)
         rows = -(-len(images) // columns)
         figure = new_figure(max(1.45 * columns, 5.0), 1.7 * rows + 0.4)
@@ -111,5 +105,5 @@ class WorstMistakes(Callback):
 
 
 def percent(share: float) -> str:
-    """A probability for people."""
+    """`12.3%`, or `<0.1%`."""
     return "<0.1%" if share < 0.001 else f"{share:.1%}"

@@ -9,10 +9,10 @@ SHOWN = ("loss", "nats_per_char")
 
 
 class ProgressBar(TQDMProgressBar):
-    """Training losses and samples a second, as they stand in the last row of metrics."""
+    """Shows the training losses and the samples per second of the last row of metrics."""
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Without the `train/` of the names, so that they fit on a line."""
+        """The values by name, without `train/`, so that they fit on a line."""
         logged = trainer.logged_metrics
         losses = {name.removeprefix("train/"): value for name, value in logged.items() if name.endswith(SHOWN)}
         shown: dict[str, Any] = {name: f"{float(value):.3g}" for name, value in losses.items()}

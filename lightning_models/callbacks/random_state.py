@@ -1,4 +1,4 @@
-"""The state of the random generators in the checkpoint, so that a resumed run draws what it would have drawn."""
+"""The states of the random generators in the checkpoint, so that a resumed run draws the same numbers."""
 
 import random
 from typing import Any
@@ -20,7 +20,7 @@ class RandomState(Callback):
         self.restored: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values only, which `torch.load(weights_only=True)` opens."""
+        """The states as tensors and plain values, which `torch.load(weights_only=True)` opens."""
         version, numbers, gauss = random.getstate()
         name, keys, position, has_gauss, cached_gaussian = np.random.get_state(legacy=True)
         return {
@@ -37,11 +37,11 @@ class RandomState(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep it until the first batch."""
+        """Hold the states until the first batch."""
         self.restored = state_dict
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Restore, once."""
+        """Restore the states before the first batch."""
         if self.restored is None:
             return
         state, self.restored = self.restored, None

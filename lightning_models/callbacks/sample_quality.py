@@ -1,4 +1,4 @@
-"""How good, how diverse and how complete generated images are: while a model trains, and of a checkpoint."""
+"""The quality of generated images, during training and of a checkpoint."""
 
 import sys
 from dataclasses import replace
@@ -25,7 +25,7 @@ Split = Literal["train", "val", "test"]
 
 
 class ImageData(Protocol):
-    """What is needed of a data module: its images, (images, channels, height, width) uint8."""
+    """A data module with images, each (images, channels, height, width) uint8."""
 
     train_images: Tensor
     val_images: Tensor
@@ -35,20 +35,20 @@ class ImageData(Protocol):
 class SampleQuality(Callback):
     """Measures generated images against real ones: `val/fid`, `val/kid`, `val/precision` ... see docs/metrics.md.
 
-    `validate` and the epochs of a fit compare with training images, `test` with test images. Beside them stands what
-    real test images get in place of generated ones. Samples come from the averaged weights where there are any. The
-    training itself is not changed: all random numbers come from generators of its own. Models that make no images are
-    left alone.
+    `validate` and the epochs of a fit compare generated images with training images, `test` compares them with test
+    images. The baseline is the value of other real images in place of the generated ones. Samples come from the
+    averaged weights if there are any. Training is not affected: all random numbers come from generators of this
+    callback. Nothing is measured of models that generate no images.
 
     Args:
-        network: what compares images: `auto`, `classifier` (of this project, published for the data),
-            `inception`, `random`, `none` (measure nothing), or the path of a classifier's checkpoint. `auto` is the
-            classifier; without one nothing is measured in a fit, and `validate` and `test` take Inception for colour
-            images where it is installed, else random convolutions.
+        network: feature extractor that images are compared by: `auto`, `classifier` (of this project, published for
+            the data), `inception`, `random`, `none` (measure nothing), or the path of a classifier's checkpoint. `auto`
+            is the classifier; without one nothing is measured in a fit, and `validate` and `test` use Inception for
+            colour images if it is installed, else random convolutions.
         num_samples: generated images, and at most as many real ones, for `validate` and `test`.
         num_samples_in_fit: the same for the epochs of a fit.
-        every_n_epochs: epochs of a fit between two measurements, the last epoch is always one; 0: none during a fit;
-            by default about ten times a run.
+        every_n_epochs: epochs of a fit between two measurements, the last of which is at its end; 0: none during a
+            fit; by default about ten measurements a run.
         seed: of the latent vectors and of the choice of real images.
     """
 
@@ -74,35 +74,30 @@ class SampleQuality(Callback):
     # ------------------------------------------------------------------------------------------------------ when
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose the network now: what is wrong with it is said before the training."""
+        """Choose the feature extractor, so that a missing or wrong one fails early, before training."""
         if self.every_n_epochs != 0:
             self.choose(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure where it is due."""
         if self.is_due(trainer):
             self.measure(trainer, pl_module, "val", self.num_samples_in_fit)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose the network for `validate`."""
         if trainer.state.fn == "validate":
             self.choose(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure for `validate`."""
         if trainer.state.fn == "validate":
             self.measure(trainer, pl_module, "val", self.num_samples)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose the network for `test`."""
         self.choose(trainer, pl_module)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure for `test`."""
         self.measure(trainer, pl_module, "test", self.num_samples)
 
     def is_due(self, trainer: Trainer) -> bool:
-        """Whether the epoch that ends is one to measure after."""
+        """Whether to measure at the end of the current epoch."""
         epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or -1
         if self.every_n_epochs == 0:
             return False
@@ -113,10 +108,10 @@ class SampleQuality(Callback):
     # ------------------------------------------------------------------------------------------------------ what
 
     def choose(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Settle what compares the images.
+        """Choose the feature extractor.
 
         Raises:
-            ValueError: if a network was asked for that is missing or does not fit the images.
+            UserError: if the one that was asked for is missing or does not fit the images.
         """
         if not isinstance(pl_module, ImageGenerator):
             return
@@ -132,7 +127,7 @@ class SampleQuality(Callback):
             self.tell(trainer, note)
 
     def measure(self, trainer: Trainer, pl_module: LightningModule, part: Part, num_samples: int) -> None:
-        """Measure and log; what cannot be measured is said, and nothing else fails."""
+        """Measure and log; a measure that fails is reported, and the others are logged."""
         if self.network is None or not isinstance(pl_module, ImageGenerator):
             return
         network, data = self.network, cast(ImageData, trainer.datamodule)  # type: ignore[attr-defined]
@@ -196,7 +191,7 @@ class SampleQuality(Callback):
         """The generated `images` (this process's share, in [0, 1]), of the classes `labels`, against `real` ones.
 
         Raises:
-            ValueError: if generated images hold NaN or infinity, the same in all processes.
+            UserError: if generated images hold NaN or infinity; raised in all processes.
         """
         finite = images.isfinite().flatten(1).all(dim=1)
         if not trainer.strategy.reduce_boolean_decision(bool(finite.all()), all=True):
@@ -216,7 +211,7 @@ class SampleQuality(Callback):
     def baseline(
         self, trainer: Trainer, network: FeatureExtractor, real: Features, others: Features, device: torch.device
     ) -> dict[str, float]:
-        """What `others`, real images too, get in place of generated ones: what a perfect model could reach."""
+        """The measures of `others`, also real images, in place of generated ones: what a perfect model could reach."""
         quality = self.quality(trainer, network, device)
         rank, size = trainer.global_rank, trainer.world_size
         self.update(quality, network, real[rank::size], real=True)
@@ -224,20 +219,20 @@ class SampleQuality(Callback):
         return quality.compute().values
 
     def quality(self, trainer: Trainer, network: FeatureExtractor, device: torch.device) -> Quality:
-        """Nothing measured yet."""
+        """An empty comparison."""
         asked = len(cast(ImageGenerator, trainer.lightning_module).class_names or ())
         return Quality(network.num_features, network.num_classes, self.seed, device, asked)
 
     @staticmethod
     def update(quality: Quality, network: FeatureExtractor, found: Features, real: bool) -> None:
-        """Add images to a comparison."""
+        """Add the features of images to a comparison."""
         logits = None if found.logits is None else network.class_logits(found.logits)
         quality.update(found.features, logits, real, found.labels)
 
     def generated(self, trainer: Trainer, pl_module: ImageGenerator, count: int) -> tuple[Tensor, Tensor | None]:
         """This process's share of `count` generated images in [0, 1] and their labels, both on the CPU.
 
-        They are made GENERATED_AT_ONCE at a time; an unconditional model's have no labels.
+        GENERATED_AT_ONCE are decoded at a time; there are no labels of an unconditional model.
         """
         generator = torch.Generator().manual_seed(self.seed)
         images, labels = [], []
@@ -251,11 +246,11 @@ class SampleQuality(Callback):
         return torch.cat(images), torch.cat(known) if known else None
 
     def tell(self, trainer: Trainer, text: str) -> None:
-        """Say it on stderr, once."""
+        """Print `text` to stderr, once."""
         if trainer.is_global_zero and text not in self.told:
             self.told.add(text)
             print(text, file=sys.stderr)
 
     def table(self) -> str | None:
-        """The last measurement, for people; None if there was none."""
+        """The last measurement as text; None if there was none."""
         return table(self.report) if self.report else None

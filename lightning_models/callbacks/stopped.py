@@ -1,4 +1,4 @@
-"""Ends a run between two batches when it is asked to, with a checkpoint."""
+"""Stops a run between two batches on request, with a checkpoint."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Texts that a language model writes, while it trains."""
+"""Texts sampled from a language model during training."""
 
 from typing import Any
 
@@ -13,19 +13,20 @@ COLUMNS = ["batches", "text"]
 
 
 class TextSamples(Callback):
-    """Writes samples into `samples/text-<batches>.txt`, and all of them so far as a table, `samples/texts`, and to W&B.
+    """Writes samples to `samples/text-<batches>.txt`, all so far to the table `samples/texts.csv`, and both to W&B.
 
-    One before the training, one at the chosen interval and one at the end, always with the same seed. The training
-    itself is not changed: characters are drawn from a generator of their own. Other models are left alone.
+    A text is sampled before training, at the chosen interval and at the end, always with the same seed. Training is not
+    affected: characters are drawn from a generator of their own. Nothing is written for other models.
 
     Args:
-        length: characters of a sample, beside the prompt.
-        prompt: what it begins with; by default it starts as after an empty line.
-        temperature: logits are divided by it.
-        top_k: only so many of the likeliest characters can be drawn; by default all.
-        top_p: only the likeliest characters that together have this probability can be drawn; by default all.
+        length: number of characters of a sample after the prompt.
+        prompt: beginning of a sample; by default it begins as after a line break.
+        temperature: divisor of the logits.
+        top_k: sample from this number of most probable characters only; by default from all.
+        top_p: sample from the smallest set of most probable characters only whose probabilities reach this sum; by
+            default from all.
         every_n_epochs: epochs between two samples; 0: only at the start and the end.
-        seed: of what is drawn.
+        seed: of the random draws.
     """
 
     def __init__(
@@ -46,21 +47,19 @@ class TextSamples(Callback):
         self.rows: list[list[Any]] = []  # of the table: number of batches, text
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """What an untrained model writes."""
+        """A sample of the untrained model."""
         if trainer.global_step == 0:
             self.write(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A sample where one is due."""
         if self.every_n_epochs > 0 and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             self.write(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The last sample."""
         self.write(trainer, pl_module)
 
     def write(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write a sample, unless there is one of this batch already."""
+        """Write a sample, unless there is one of this step."""
         if not isinstance(pl_module, CharLanguageModel) or not trainer.is_global_zero:
             return
         if self.rows and self.rows[-1][0] == trainer.global_step:
@@ -71,9 +70,8 @@ class TextSamples(Callback):
         save_table(trainer, "samples/texts", COLUMNS, self.rows)
 
     def state_dict(self) -> dict[str, Any]:
-        """The samples so far: the table of a resumed run holds them all."""
+        """The samples so far, which the table of a resumed run begins with."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See state_dict."""
         self.rows = [list(row) for row in state_dict["rows"]]

@@ -1,4 +1,4 @@
-"""Pictures of what a VAE's latent space holds, while it trains."""
+"""Pictures of a VAE's reconstructions and of its latent space."""
 
 from typing import Any
 
@@ -18,13 +18,12 @@ class VAEPictures(Callback):
 
     All go into `samples/` and to W&B: `reconstructions`, `between_images` (interpolation between two encoded images),
     `traversals` (one latent variable at a time) and, where there are two of them, `manifold`. They show validation
-    images, or training images where there are none for validation. The training itself is not changed, and models that
-    are no VAE are left alone.
+    images or, without any, training images. Training is not affected. Nothing is written for other models.
 
     Args:
-        columns: images that are reconstructed; each two neighbours are the ends of an interpolation.
+        columns: number of reconstructed images; every two neighbours are the ends of an interpolation.
         steps: images of an interpolation and of a traversal.
-        variables: most latent variables that are traversed: those that tell most about the images.
+        variables: largest number of latent variables to traverse: those with the highest KL.
         reach: a traversal goes from -reach to +reach, in standard deviations of the prior.
         manifold_side: rows and columns of the manifold.
     """
@@ -41,7 +40,7 @@ class VAEPictures(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keep training images, unless there are validation images."""
+        """Keep the first training images, unless there are validation images."""
         if self.images is None:
             self.images, self.labels = (part[: self.columns].clone() for part in batch)
 
@@ -54,16 +53,14 @@ class VAEPictures(Callback):
             self.are_held_out = True
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """How well images come back."""
         self.write_reconstructions(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """That once more, and the walks."""
         self.write_reconstructions(trainer, pl_module)
         self.write_walks(trainer, pl_module)
 
     def write_reconstructions(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """`samples/reconstructions.png`: originals above what comes of their posterior means."""
+        """Write `samples/reconstructions.png`: images above their reconstructions from the posterior means."""
         if not isinstance(pl_module, VAE) or self.images is None or not trainer.is_global_zero:
             return
         originals, mean, _ = encoded(pl_module, self.images, self.labels)
@@ -71,7 +68,7 @@ class VAEPictures(Callback):
         save_picture(trainer, "reconstructions", to_picture(rows, len(originals), ["image", "reconstruction"]))
 
     def write_walks(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The pictures of the latent space."""
+        """Write `between_images`, `traversals` and, of two latent variables, `manifold`."""
         if not isinstance(pl_module, VAE) or self.images is None or not trainer.is_global_zero:
             return
         originals, mean, kl = encoded(pl_module, self.images, self.labels)

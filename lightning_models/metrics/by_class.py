@@ -56,7 +56,7 @@ class IntraClassDistance(Metric):
 
 
 class ClassAgreement(Metric):
-    """Share of the images that a classifier takes for what was asked for, from 0 to 1; 1 / classes by chance."""
+    """Share of generated images that a classifier assigns to the class asked for, 0 to 1; by chance 1 / classes."""
 
     full_state_update = False
     higher_is_better = CATALOGUE["class_agreement"].higher_is_better

@@ -16,7 +16,7 @@ class Measure:
     """A metric.
 
     Args:
-        meaning: for people.
+        meaning: what it measures, in a few words.
         goal: where it should be: "low", "high", "near 1" ...
         higher_is_better: None where neither direction is better.
     """
@@ -37,7 +37,7 @@ MEASURES = {  # of generated images, in the order of their table
     "memorization": Measure("distance to training images, relative to test images'", "near 1", None),
     "modes": Measure("classes that are reached", "all", True),
     "class_kl": Measure("KL of the classes to the data's, nats", "low", False),
-    "classifier_score": Measure("sureness and spread of the classes", "high", True),
+    "classifier_score": Measure("confidence and spread of the predicted classes", "high", True),
     "intra_fid": Measure("mean Frechet distance within the classes asked for", "low", False),
     "class_agreement": Measure("share of the samples of the class asked for", "high", True),
 }
@@ -55,9 +55,9 @@ CATALOGUE = {
     "nats_per_char": Measure("minus the log probability of a character, nats", "low", False),
     "bits_per_char": Measure("the same in bits", "low", False),
     "perplexity": Measure("exp of the nats a character", "low", False),
-    # names that models of one's own often log
+    # often logged by models of other projects
     "nll": Measure("minus a log-likelihood", "low", False),
-    "error": Measure("share of the mistakes, or a distance", "low", False),
+    "error": Measure("share of mistakes, or a distance", "low", False),
 }
 PLAYERS = ("d_", "g_")  # losses and accuracies of a GAN's two players: what one gains, the other loses
 

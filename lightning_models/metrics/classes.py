@@ -40,7 +40,7 @@ class ClassCoverage(Metric):
         """`modes`, from 0 to num_classes, and `class_kl`, from 0 up.
 
         Raises:
-            ValueError: if one side has no image.
+            UserError: if one side has no image.
         """
         for name, histogram in (("real", self.real), ("generated", self.fake)):
             if histogram.sum() == 0:

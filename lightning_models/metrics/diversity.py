@@ -39,7 +39,7 @@ class Diversity(Metric):
         """The ratio, a scalar from 0 up.
 
         Raises:
-            ValueError: if one side has fewer than two images, or all real images are the same.
+            UserError: if one side has fewer than two images, or all real images are the same.
         """
         real, fake = self.mean_squared_distance("real"), self.mean_squared_distance("fake")
         if real == 0:

@@ -73,7 +73,7 @@ class NeighbourMetric(Metric):
         """Real and generated features, (images, features) each.
 
         Raises:
-            ValueError: if one side has too few for `k` neighbours.
+            UserError: if one side has too few for `k` neighbours.
         """
         sides = []
         for name, kept in (("real", self.real), ("generated", self.fake)):
@@ -165,7 +165,7 @@ class Memorization(Metric):
         """The ratio, a scalar from 0 up.
 
         Raises:
-            ValueError: if one kind of images is missing, or held-out images are training images.
+            UserError: if one kind of images is missing, or held-out images are training images.
         """
         known, held_out, generated = (joined(getattr(self, name)) for name in PARTS)
         for features, meaning in zip((known, held_out, generated), PARTS.values(), strict=True):

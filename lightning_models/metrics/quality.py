@@ -1,4 +1,4 @@
-"""All measures of generated images together, on the features of one network."""
+"""All measures of generated images, by the features of one network."""
 
 import warnings
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class FrechetDistance(FrechetInceptionDistance):
         """The distance, a scalar from 0 up.
 
         Raises:
-            ValueError: for fewer than 2 images of a side.
+            UserError: for fewer than 2 images of a side.
         """
         for kind, count in (("real", self.real_features_num_samples), ("generated", self.fake_features_num_samples)):
             if count < 2:
@@ -66,7 +66,7 @@ class KernelDistance(KernelInceptionDistance):
         """Mean and standard deviation.
 
         Raises:
-            ValueError: for fewer than 4 images of a side.
+            UserError: for fewer than 4 images of a side.
         """
         for kind, kept in (("real", self.real_features), ("generated", self.fake_features)):
             if (count := sum(map(len, kept))) < 4:
@@ -116,7 +116,7 @@ class ClassifierScore(InceptionScore):
         """Mean and standard deviation.
 
         Raises:
-            ValueError: for fewer images than two a part.
+            UserError: for fewer images than two a part.
         """
         if (count := sum(map(len, self.features))) < 2 * SCORE_SPLITS:
             raise UserError(f"the classifier score needs at least {2 * SCORE_SPLITS} generated images, found {count}")
@@ -134,7 +134,7 @@ class ClassifierScore(InceptionScore):
 
 @dataclass
 class Measured:
-    """Values by name, and what was wrong where one is missing."""
+    """Values by name, and a message for each measure that failed."""
 
     values: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -154,7 +154,7 @@ class Quality:
         num_features: length of a feature vector.
         num_classes: of the classifier; none: without the measures that need one.
         seed: of the random subsets of the kernel distance and the classifier score.
-        device: that the features are brought to and compared on.
+        device: that the features are compared on.
         asked_classes: number of classes that a conditional model can be asked for; 0: it is unconditional.
     """
 
@@ -189,7 +189,7 @@ class Quality:
         """Add features (batch, num_features), of a classifier logits (batch, num_classes), and labels (batch,).
 
         Raises:
-            ValueError: for features that are not finite.
+            UserError: for features that are not finite.
         """
         check_finite(features, "real" if real else "generated")
         features = features.to(self.device)
@@ -233,7 +233,7 @@ class Quality:
         return measured
 
     def add(self, measured: Measured, name: str, metric: Any) -> None:
-        """One metric's values, or what was wrong; the others go on."""
+        """Add the values of a metric to `measured`, or why it failed."""
         try:
             found = metric.compute()
         except ValueError as error:
@@ -246,7 +246,7 @@ class Quality:
 
 
 def check_finite(features: Tensor, kind: str) -> None:
-    """Raise a ValueError if some of the features (images, features) are NaN or infinite."""
+    """Raise UserError if some of the features (images, features) are NaN or infinite."""
     broken = ~features.isfinite().all(dim=1)
     if broken.any():
         raise UserError(

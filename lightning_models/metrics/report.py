@@ -1,4 +1,4 @@
-"""Measures of generated images as a table for people."""
+"""Measures of generated images as a table."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from lightning_models.metrics.catalogue import MEASURES
 
 
 def table(report: dict[str, Any]) -> str:
-    """A row a measure: the samples' value, that of real images in their place, and what it means."""
+    """A row for each measure: its value for the samples, its baseline (its value for real images), and its meaning."""
     accuracy = report["accuracy"]
     correct = f", {accuracy:.2%} correct on test images" if accuracy is not None else ""
     other = "training" if report["real_images"] == "test" else "held-out"
@@ -29,12 +29,12 @@ def table(report: dict[str, Any]) -> str:
 
 
 def spread(values: dict[str, float], name: str) -> str:
-    """`1.5 +- 0.2`; nothing where it was not measured."""
+    """`1.5 +- 0.2`; an empty text if it was not measured."""
     if name not in values:
         return ""
     return number(values[name]) + (f" +- {values[f'{name}_std']:.2g}" if f"{name}_std" in values else "")
 
 
 def number(value: float) -> str:
-    """Four digits, or whole."""
+    """`value` with four significant digits; whole numbers from 2 up without decimals."""
     return f"{value:.0f}" if value == round(value) and abs(value) >= 2 else f"{value:.4g}"

@@ -35,7 +35,9 @@ def test_a_discriminator_that_is_always_right_rings_once():
     wins = {"metrics": {**HEALTHY, "d_accuracy_real": 1.0, "d_accuracy_fake": 0.99}}
     rang, message = run("convergence_failure", seen(40, **wins))
     assert rang == [750]
-    assert message.startswith("D tells 100% of the real and 99% of the generated images, since batch 50. D has won")
+    assert message.startswith(
+        "D classifies 100% of the real and 99% of the generated images correctly, since batch 50. D has won"
+    )
     assert run("convergence_failure", [*seen(10, **wins), *seen(1, 11), *seen(10, 12, **wins)])[0] == []  # in a row
 
 
@@ -75,7 +77,7 @@ def test_samples_that_come_again_however_different_they_are():
     )
     assert rang == [50 * 11]
     assert (
-        "samples come again: the nearest other one is at 2% of the distance of real images, since batch 350" in message
+        "samples repeat: the distance to the nearest other one is 2% of that of real images, since batch 350" in message
     )
 
 
