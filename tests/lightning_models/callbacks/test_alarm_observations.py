@@ -10,6 +10,7 @@ from lightning_models.callbacks import alarms as module_of_alarms
 from lightning_models.callbacks.alarm_rules import Observation, RestartAskedError, StoppedByAlarmError
 from lightning_models.callbacks.alarms import Alarms
 from lightning_models.gan_variants import LSGAN, WGAN
+from lightning_models.losses.regularizers import WeightClipping
 from lightning_models.modules.injection import default
 
 
@@ -119,3 +120,54 @@ def test_an_alarm_rings_ends_and_rings_again(tmp_path, monkeypatch, on_alarm, ki
 def test_nan_stops_a_run_that_only_warns(tmp_path):
     with pytest.raises(StoppedByAlarmError):
         Alarms(on_alarm="warn").observe(process(tmp_path), None, Observation(1, not_finite="a weight"))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize(
+    ("name", "scaler", "found"),
+    [
+        ("d_loss", None, "d_loss"),
+        ("d_loss", "a loss scaler", "d_loss"),
+        ("d_gradient_norm", None, "d_gradient_norm"),
+        ("d_gradient_norm", "a loss scaler", None),  # it skips the step
+    ],
+)
+def test_metrics_that_are_not_finite(tmp_path, observed, value, name, scaler, found):
+    metrics = {f"train/{name}": torch.tensor(value)}
+    trainer = process(tmp_path, callback_metrics=metrics, precision_plugin=SimpleNamespace(scaler=scaler))
+    Alarms().look(trainer, torch.nn.Linear(1, 1))
+    assert observed[0].not_finite == found
+
+
+def test_samples_that_are_not_finite(tmp_path, observed):
+    gan = small_gan()
+    gan.sample = lambda count, seed: torch.full((count, 1, 8, 8), torch.nan)
+    Alarms().look(process(tmp_path), gan)
+    assert (observed[0].not_finite, observed[0].diversity) == ("the samples", None)
+
+
+def test_only_checkpoints_of_the_training_are_checked(tmp_path):
+    broken = torch.nn.Linear(1, 1)
+    broken.weight.data.fill_(torch.nan)
+    Alarms().on_save_checkpoint(process(tmp_path, training=False), broken, {})
+    Alarms(enabled=False).on_save_checkpoint(process(tmp_path), broken, {})
+    with pytest.raises(StoppedByAlarmError, match="weight is NaN or infinite"):
+        Alarms().on_save_checkpoint(process(tmp_path), broken, {})
+
+
+def test_an_alarm_comes_with_64_samples(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(module_of_alarms, "to_picture", lambda images, columns: (len(images), columns))
+    monkeypatch.setattr(module_of_alarms, "save_picture", lambda trainer, *args, **key: written.append((*args, key)))
+    alarms = Alarms()
+    for batch in range(1, 6):
+        alarms.observe(process(tmp_path), None, Observation(batch, pinned=0.9), torch.zeros(128, 1, 8, 8))
+    assert written == [("alarm-pinned_weights-0000005", (64, 8), {"key": "alarm-pinned_weights"})]
+
+
+def test_weights_are_pinned_at_the_narrowest_bound():
+    critic = torch.nn.Linear(4, 1, bias=False)
+    critic.weight.data = torch.tensor([[0.1, -0.1, 0.05, 0.1]])
+    clipping = [WeightClipping(0.1), WeightClipping(0.5)]
+    gan = SimpleNamespace(discriminator=critic, regularizers=SimpleNamespace(parts=clipping))
+    assert module_of_alarms.pinned(gan) == 0.75

@@ -164,12 +164,12 @@ def test_grids_after_every_so_many_batches_and_half_way(written):
     assert [name for name, *_ in written] == [f"grid-{step:07d}" for step in (4, 5, 8)]
 
 
-@pytest.mark.parametrize(("count", "rows"), [(3, 3), (20, 20), (50, 20)])
-def test_a_grid_of_a_conditional_model_has_a_row_a_class(written, count, rows):
+@pytest.mark.parametrize(("count", "grid", "rows"), [(3, 2, 3), (20, 2, 20), (50, 2, 20), (50, 25, 25)])
+def test_a_grid_of_a_conditional_model_has_a_row_a_class(written, count, grid, rows):
     model = Asked([f"class {number}" for number in range(count)])
-    ImageSamples(grid=2, seed=3).on_train_start(at(0), model)
+    ImageSamples(grid=grid, seed=3).on_train_start(at(0), model)
     ((asked, seed, labels),) = model.asked
-    assert (asked, seed) == (2 * rows, 3)
-    assert labels[::2] == labels[1::2] == sorted(set(labels))
+    assert (asked, seed) == (grid * rows, 3)
+    assert labels[::grid] == labels[grid - 1 :: grid] == sorted(set(labels))
     assert (labels[0], labels[-1]) == (0, count - 1)
-    assert written[0][3] == [f"class {number}" for number in labels[::2]]
+    assert written[0][3] == [f"class {number}" for number in labels[::grid]]

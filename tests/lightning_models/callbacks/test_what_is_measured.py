@@ -196,3 +196,93 @@ def test_the_last_epoch_is_measured_however_the_run_ends(end):
     assert not SampleQuality().is_due(SimpleNamespace(**common))
     assert SampleQuality().is_due(SimpleNamespace(**common | end))
     assert not SampleQuality(every_n_epochs=0).is_due(SimpleNamespace(**common | end))
+
+
+def test_pixels_are_rounded_to_8_bits(data, compared):
+    model = Constant()
+    model.decode = lambda latent: torch.full((len(latent), 1, 2, 2), 200.6 / 255)
+    quality().on_validation_epoch_end(process(data), model)
+    assert compared[0][1] == ("generated", 201, 12)
+
+
+def test_each_measurement_has_a_baseline_of_its_own(data, compared):
+    measured = quality(every_n_epochs=1)
+    trainer = process(data, "fit", current_epoch=0, max_epochs=9, global_step=1, max_steps=-1, should_stop=False)
+    measured.on_train_epoch_end(trainer, Constant())
+    measured.on_test_epoch_end(process(data, "test"), Constant())
+    assert len(compared) == 4
+    assert [call[1][1] for call in compared] == [200, 30, 200, 10]
+
+
+def test_what_a_comparison_is_made_for(data, monkeypatch):
+    made = []
+    monkeypatch.setattr(module, "Quality", lambda *args: made.append(args))
+    conditional = Constant()
+    conditional.class_names = ["a", "b", "c"]
+    for model, asked in ((Constant(), 0), (conditional, 3)):
+        quality(seed=5).quality(process(data, lightning_module=model), Pixels(), "cpu")
+        assert made.pop() == (1, None, 5, "cpu", asked)
+
+
+def test_labels_stay_with_their_images(monkeypatch):
+    """Those of real images are chosen with them; those of generated images are the classes asked for."""
+    updates = []
+
+    class Recorder:
+        def __init__(self, *args):
+            self.compute = Measured
+
+        def update(self, features, logits, real, labels=None):
+            updates.append((real, features.flatten().tolist(), None if labels is None else labels.tolist()))
+
+        update_neighbours = __init__
+
+    monkeypatch.setattr(module, "Quality", Recorder)
+    monkeypatch.setattr(module, "features_of_real", lambda network, images, device: network.extract(images, device))
+    shades = torch.arange(20, dtype=torch.uint8)
+    splits = {f"{split}_images": shades.view(20, 1, 1, 1) for split in ("train", "val", "test")}
+    data = SimpleNamespace(**splits, train_labels=shades.long() + 100, test_labels=shades.long() + 200)
+    model = Constant()
+    model.class_names, model.class_shares = ["a", "b", "c"], torch.tensor([0.2, 0.3, 0.5])
+    model.decode = lambda latent: (latent.labels.float() / 255).view(-1, 1, 1, 1)
+    quality().on_validation_epoch_end(process(data, lightning_module=model), model)
+    (_, real, labels), (_, fake, asked) = updates
+    assert sorted(real) != real
+    assert labels == [shade + 100 for shade in real]
+    assert asked == fake
+    assert set(fake) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("fn", "during_fit"), [("fit", True), ("validate", False), ("test", False)])
+def test_the_feature_extractor_is_chosen_for_the_command(data, monkeypatch, capsys, fn, during_fit):
+    asked = []
+    monkeypatch.setattr(
+        module, "choose_extractor", lambda *args, **options: asked.append((*args, options)) or (Pixels(), ["a note"])
+    )
+    measured = SampleQuality("random")
+    state = torch.get_rng_state()
+    hook = {"fit": measured.on_fit_start, "validate": measured.on_validation_start, "test": measured.on_test_start}[fn]
+    hook(process(data, fn), Constant())
+    hook(process(data, fn), Constant())
+    assert asked == [("random", data, (1, 2, 2), {"during_fit": during_fit})] * 2
+    assert isinstance(measured.network, Pixels)
+    assert capsys.readouterr().err == "a note\n"  # once
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_validation_inside_a_fit_measures_nothing(data, compared):
+    quality().on_validation_epoch_end(process(data, "fit"), Constant())
+    SampleQuality().on_validation_start(process(data, "fit"), Constant())
+    SampleQuality(every_n_epochs=0).on_fit_start(process(None, "fit"), Constant())
+    assert compared == []
+
+
+def test_a_diverged_generator_is_reported_and_nothing_is_logged(data, compared, capsys):
+    model = Constant()
+    model.decode = lambda latent: torch.full((len(latent), 1, 2, 2), torch.nan)
+    measured = quality()
+    measured.on_validation_epoch_end(process(data), model)
+    assert model.logged == {}
+    assert "12 of 12 generated images hold NaN or infinite pixels" in capsys.readouterr().err
+    assert measured.report["values"] == measured.report["baseline"] == {}
+    assert "NaN or infinite pixels" in measured.report["problems"][0]

@@ -10,7 +10,7 @@ from lightning_models.feature_extractors import cache as real_features
 from lightning_models.feature_extractors import classifier as published
 from lightning_models.feature_extractors.cache import features_of_real
 from lightning_models.feature_extractors.classifier import ClassifierFeatures
-from lightning_models.feature_extractors.networks import RandomFeatures, hash_of
+from lightning_models.feature_extractors.networks import InceptionFeatures, RandomFeatures, hash_of
 from lightning_models.image_classifier import ImageClassifier
 
 
@@ -148,3 +148,21 @@ def test_more_channels_leave_time_for_fewer_neighbours(classifier):
     three = ClassifierFeatures(classifier.path, (3, 8, 8), channelwise=True)
     assert (single.max_neighbours, three.max_neighbours) == (60_000, 20_000)
     assert three.num_features == 3 * single.num_features
+
+
+def test_inception_sees_gray_images_in_three_channels():
+    class Stand(nn.Module):
+        fc = nn.Linear(2, 5)
+
+        def forward(self, seen):
+            assert seen.shape[1] == 3
+            return seen.float().mean(dim=(2, 3))[:, :2]
+
+    extractor = InceptionFeatures.__new__(InceptionFeatures)
+    nn.Module.__init__(extractor)
+    extractor.network = Stand()
+    for channels in (1, 3):
+        batch = images(4, channels)
+        found = extractor(batch)
+        assert torch.equal(found.features, batch.expand(-1, 3, -1, -1).float().mean(dim=(2, 3))[:, :2])
+        assert torch.equal(found.logits, found.features.mm(Stand.fc.weight.T))

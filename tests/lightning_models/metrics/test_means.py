@@ -2,6 +2,7 @@ import pytest
 import torch
 import torchmetrics
 
+from lightning_models.image_classifier import ImageClassifier
 from lightning_models.metrics.means import WeightedMeans, keep_sums_of_all_processes
 
 
@@ -46,3 +47,14 @@ def test_a_checkpoint_holds_the_sums_of_all_processes_and_the_first_goes_on_with
         as_process(rank, 2)
         model.load_state_dict(dict(kept))
         assert (model.means.sums.item(), model.means.weight.item()) == expected
+
+
+def test_checkpoints_of_a_model_hold_the_sums_of_all_processes(as_process, monkeypatch):
+    model = ImageClassifier((1, 2, 2), ["a", "b"])
+    model.training_means.update((torch.tensor(1.0),) * 3, 10)
+    monkeypatch.setattr(torchmetrics.metric, "gather_all_tensors", lambda own, group: [own, own])
+    as_process(0, 2)
+    checkpoint = {"state_dict": model.state_dict()}
+    model.on_save_checkpoint(checkpoint)
+    assert checkpoint["state_dict"]["training_means.weight"] == 20
+    assert checkpoint["model_class"] == "lightning_models.image_classifier.ImageClassifier"

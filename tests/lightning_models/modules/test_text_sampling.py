@@ -65,3 +65,10 @@ def test_values_out_of_their_range_are_refused(options, message):
 @pytest.mark.parametrize(("top_p", "expected"), [(0.5, [1, 0]), (0.51, [0.5, 0.5]), (0.49, [1, 0]), (1.0, [0.5, 0.5])])
 def test_characters_are_dropped_as_soon_as_the_sum_is_reached(top_p, expected):
     assert sampling_distribution(torch.zeros(2), top_p=top_p).tolist() == expected
+
+
+def test_a_backend_that_was_off_stays_off(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    with quick_single_steps():
+        assert not torch.backends.mkldnn.enabled
+    assert not torch.backends.mkldnn.enabled
