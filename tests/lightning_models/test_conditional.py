@@ -210,3 +210,18 @@ def test_a_last_batch_of_one_image_is_found_in_conditional_networks(tmp_path):
         UserError, match=r"the last training batch of an epoch holds one image, but BatchNorm in model.g"
     ):
         train(module, data)
+
+
+def test_the_bound_decodes_each_vector_with_the_class_of_its_image():
+    """The mean over many latent vectors is that of one image at a time, whose labels cannot be mixed up."""
+    module = VAE(IMAGE_SHAPE, **SMALL_VAE)
+    images, labels = (part[:3] for part in batches(1).tensors)
+    torch.nn.init.normal_(next(module.decoder.parameters()), std=3.0)
+    noise = torch.randn(5, 3, 4)
+    module.draw_noise = lambda count, generator: noise.flatten(0, 1)
+    together = module.importance_weighted_bound(images, 5, torch.Generator(), labels)
+    for k in range(3):
+        module.draw_noise = lambda count, generator, k=k: noise[:, k]
+        alone = module.importance_weighted_bound(images[k, None], 5, torch.Generator(), labels[k, None])
+        torch.testing.assert_close(together[k, None], alone)
+    assert labels.unique().numel() == 3

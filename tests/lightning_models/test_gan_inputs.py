@@ -110,3 +110,12 @@ def test_two_processes_put_other_noise_on_images_and_measure_other_fakes(as_proc
     for one, first, second in zip(see(0, 1, 6), see(0, 2, 3), see(1, 2, 3), strict=True):
         assert torch.equal(torch.stack([first, second], dim=1).flatten(0, 1), one)
         assert not torch.equal(first, second)
+
+
+def test_noise_lies_on_the_real_images_of_the_generators_update_too():
+    module = GAN(IMAGE_SHAPE, **SMALL, objective=RelativisticPairing(), input_noise=0.5)
+    seen, real = [], batches(1).tensors[0]
+    module.discriminator.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
+    train(module)
+    assert [(looked - real).std().item() for looked in (seen[0], seen[2])] == pytest.approx([0.5, 0.5], rel=0.1)
+    assert not torch.equal(seen[0], seen[2])

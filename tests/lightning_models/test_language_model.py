@@ -350,3 +350,12 @@ def test_a_prompt_with_unknown_characters_is_refused_with_their_names(writer):
 def test_options_out_of_their_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         CharLanguageModel(list("abc"), **options)
+
+
+def test_a_text_is_generated_without_dropout_whatever_the_mode():
+    model = CharLanguageModel(list("ab\n"), network=functools.partial(CharRNN, hidden_dim=8, dropout=0.9)).train()
+    modes = []
+    model.network.register_forward_pre_hook(lambda network, args: modes.append(network.training))
+    model.generate(3)
+    assert modes == [False] * 4
+    assert model.network.training

@@ -59,14 +59,16 @@ class FakeGenerator:
 
     calls: list[tuple] = []  # noqa: RUF012
 
-    def sample(self, count, seed, *labels):
+    class_names = ("a", "b", "c")
+
+    def sample(self, count, seed, labels=None):
         import torch
 
-        FakeGenerator.calls.append(("sample", count, seed))
+        FakeGenerator.calls.append(("sample", count, seed, labels if labels is None else labels.tolist()))
         return torch.zeros(count, 1, 4, 4)
 
-    def interpolation(self, steps, seed, mode, *labels):
-        FakeGenerator.calls.append(("interpolation", steps, seed, mode))
+    def interpolation(self, steps, seed, mode, labels=None):
+        FakeGenerator.calls.append(("interpolation", steps, seed, mode, labels if labels is None else labels.tolist()))
         return self.sample(steps, seed)
 
 
@@ -81,10 +83,13 @@ class FakeText:
 @pytest.mark.parametrize(
     ("command", "options", "call"),
     [
-        (sample, [], ("sample", 64, 0)),
-        (sample, ["--count", "3", "--seed", "7"], ("sample", 3, 7)),
-        (interpolate, [], ("interpolation", 9, 0, "spherical")),
-        (interpolate, ["--steps", "3", "--seed", "7", "--mode", "linear"], ("interpolation", 3, 7, "linear")),
+        (sample, [], ("sample", 64, 0, None)),
+        (sample, ["--count", "3", "--seed", "7"], ("sample", 3, 7, None)),
+        (interpolate, [], ("interpolation", 9, 0, "spherical", None)),
+        (interpolate, ["--steps", "3", "--seed", "7", "--mode", "linear"], ("interpolation", 3, 7, "linear", None)),
+        (sample, ["--count", "4", "--class", "c,a"], ("sample", 4, 0, [2, 2, 0, 0])),
+        (interpolate, ["--class", "c,a"], ("interpolation", 9, 0, "spherical", [2, 0])),
+        (interpolate, ["--class", "b"], ("interpolation", 9, 0, "spherical", [1, 1])),
     ],
 )
 def test_options_of_images_reach_the_model(in_tmp_path, monkeypatch, command, options, call):
@@ -194,3 +199,24 @@ def test_a_page_is_found_below_the_home_folder(tmp_path, monkeypatch, capsys):
     (tmp_path / "run" / "summary.json").write_text("{}")
     cli.main(["report", "~/run"])
     assert capsys.readouterr().out.startswith(f"{tmp_path}/run/report.html: 0.")
+
+
+@pytest.mark.parametrize(
+    ("options", "grid"),
+    [
+        ([], (64, 8, [])),
+        (["--count", "10", "--columns", "4"], (10, 4, [])),
+        (["--count", "6", "--class", "c,a"], (6, 3, ["c", "a"])),  # a row for each class
+        (["--count", "6", "--class", "c,a", "--columns", "3"], (6, 3, ["c", "a"])),
+        (["--count", "6", "--class", "c,a", "--columns", "2"], (6, 2, [])),
+        (["--count", "4", "--class", "b"], (4, 2, [])),
+    ],
+)
+def test_columns_and_row_names_of_a_grid(in_tmp_path, monkeypatch, options, grid):
+    drawn = []
+    monkeypatch.setattr(sample, "load_model", lambda path: FakeGenerator())
+    monkeypatch.setattr(sample, "ImageGenerator", FakeGenerator)
+    monkeypatch.setattr(sample, "to_picture", lambda images, columns, rows: drawn.append((len(images), columns, rows)))
+    monkeypatch.setattr(sample, "save_picture", lambda picture, output: None)
+    sample.run(["--ckpt_path", "a.ckpt", *options])
+    assert drawn == [grid]

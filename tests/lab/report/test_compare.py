@@ -151,3 +151,8 @@ def test_test_data_comes_before_validation_and_training():
     assert splits("train/loss", "val/loss") == ["val/loss"]
     assert splits("train/loss", "loss") == ["loss", "train/loss"]
     assert splits("train/learning_rate") == []
+
+
+def test_what_has_no_better_direction_comes_last_although_the_catalogue_has_it_earlier():
+    found = main_metrics([Run("a", None, "complete", metrics={"val/kl": 1.0, "val/perplexity": 1.0})])
+    assert [metric.name for metric in found] == ["val/perplexity", "val/kl"]

@@ -142,3 +142,10 @@ def test_many_settings_leave_colour_to_the_best(tmp_path):
     assert shades.count(charts.GREY) == 4
     assert len(set(shades) - {charts.GREY}) == 8
     assert shades[best(settings, found.metrics[0]).pop()] == charts.NAMED[0]
+
+
+def test_the_outermost_hundredth_of_each_side_is_cut_off():
+    """Of 95 regular values and five far ones the latter stay; of 995 and five they are outliers."""
+    regular = [1 + x / 1000 for x in range(95)]
+    assert charts.without_outliers([*regular, *[100.0] * 5]) == (1.0, 100.0)
+    assert charts.without_outliers([*regular * 10, *[100.0] * 5])[1] < 1.2

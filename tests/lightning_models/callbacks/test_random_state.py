@@ -57,3 +57,12 @@ def test_a_checkpoint_of_a_machine_without_gpus_leaves_them_alone(monkeypatch):
     resumed = Devices(monkeypatch, current=0, first=20)
     restore({**state, "cuda": []})
     assert [state.item() for state in resumed.states] == [20, 21]
+
+
+def test_it_restores_before_the_first_batch_only():
+    callback = RandomState()
+    callback.load_state_dict(callback.state_dict())
+    callback.on_train_batch_start(None, None, None, 0)
+    first = torch.rand(3)
+    callback.on_train_batch_start(None, None, None, 1)
+    assert not torch.equal(torch.rand(3), first)

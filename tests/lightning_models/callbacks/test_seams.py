@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -131,3 +132,9 @@ def test_only_a_stop_writes_a_checkpoint(tmp_path, monkeypatch):
     assert written == []
     stopped.on_exception(running, None, SIGTERMException())
     assert written == [tmp_path / "last.ckpt"]
+
+
+def test_the_check_of_the_validation_before_the_training_is_no_validation():
+    stopped = CheckpointWhenStopped(None)
+    stopped.on_validation_end(SimpleNamespace(sanity_checking=True, global_step=0), None)
+    assert stopped.validated_at == -1

@@ -143,3 +143,11 @@ def test_reconstructions_stand_under_their_images(monkeypatch):
     assert (name, columns, labels) == ("reconstructions", 2, ["image", "reconstruction"])
     originals, mean, _ = encoded(vae, images[:2])
     assert torch.equal(rows, torch.cat([originals, vae.decode(mean)]))
+
+
+def test_images_are_joined_along_a_great_circle(monkeypatch):
+    """Half-way between two orthogonal vectors of one length it has that length; a straight line cuts the corner."""
+    monkeypatch.setattr(vae_pictures, "to_picture", lambda images, columns: images)
+    module, originals, ends = small_vae(2), torch.rand(2, *IMAGE_SHAPE), torch.tensor([[2.0, 0.0], [0.0, 2.0]])
+    rows = between_images(module, originals, module.latents(ends, torch.zeros(2)), steps=3)
+    assert torch.allclose(rows[2], module.decode(torch.full((1, 2), 2**0.5))[0], atol=1e-6)

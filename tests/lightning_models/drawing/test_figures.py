@@ -65,3 +65,9 @@ def test_curves_are_drawn_over_their_epochs(drawn):
     found = {line.get_label(): (line.get_xdata().tolist(), line.get_ydata().tolist()) for line in loss.lines}
     assert found == {"train": ([1, 2], [3.0, 2.5]), "val": ([2], [4.0])}
     assert (loss.get_title(), loss.get_xlabel(), accuracy.get_title()) == ("loss", "epoch", "accuracy")
+
+
+@pytest.mark.parametrize(("epochs", "marker"), [(29, "o"), (30, "None")])
+def test_points_are_marked_on_short_curves(drawn, epochs, marker):
+    curves_figure({"loss": {"train": (list(range(epochs)), [1.0] * epochs)}})
+    assert drawn[0].axes[0].lines[0].get_marker() == marker

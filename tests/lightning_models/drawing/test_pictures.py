@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from lightning_models.drawing.pictures import to_picture
@@ -50,3 +51,9 @@ def test_a_label_stands_at_the_middle_of_its_row():
         first, last = row * margin.shape[0] // 3, (row + 1) * margin.shape[0] // 3
         letters = first + np.flatnonzero(bright[first:last])
         assert abs(letters.mean() - (first + last) / 2) < 8
+
+
+@pytest.mark.parametrize(("columns", "factor"), [(2, 10), (4, 5), (8, 2), (100, 1)])
+def test_the_whole_grid_is_enlarged_to_about_640_pixels(columns, factor):
+    picture = to_picture(torch.zeros(columns, 1, 28, 28), columns)
+    assert picture.width == factor * (29 * columns + 1)

@@ -75,3 +75,10 @@ def test_unconditional_samples_have_no_measures_by_class_and_many_classes_no_dis
         for real in (True, False):
             quality.update(features(40), logits, real, labels)
         assert {"intra_fid", "class_agreement"} & quality.compute().values.keys() == names, asked
+
+
+def test_two_images_a_class_are_enough():
+    metric = IntraClassDistance()
+    for real in (True, False):
+        metric.update(features(4), torch.tensor([0, 0, 1, 1]), real=real)
+    assert metric.compute().item() == pytest.approx(0, abs=1e-6)

@@ -224,3 +224,50 @@ def test_each_measure_gets_the_images_that_it_is_about():
     assert values["classifier_score"] > 1.5
     assert values["modes"] == 2
     assert values["memorization"] == pytest.approx(0.5 / 0.25)
+
+
+@pytest.mark.parametrize(("classes", "modes"), [(100, 1), (101, 101)])
+def test_up_to_100_classes_need_one_image_in_a_hundred(classes, modes):
+    assert class_coverage([1] * classes, [1000] + [1] * (classes - 1))["modes"] == modes
+
+
+@pytest.mark.parametrize(
+    ("asked", "classes", "intra", "agreement"),
+    [
+        (0, 10, False, False),
+        (10, 10, True, True),
+        (10, 5, True, False),
+        (100, 10, True, False),
+        (101, 101, False, True),
+    ],
+)
+def test_measures_by_class_need_a_conditional_model_and_its_classifier(asked, classes, intra, agreement):
+    quality = Quality(4, classes, asked_classes=asked)
+    assert (quality.intra is not None, quality.agreement is not None) == (intra, agreement)
+
+
+def test_the_spread_of_the_kernel_distance_is_that_of_its_subsets():
+    real, fake = torch.randn(2, 40, 4)
+    metric = KernelDistance(GivenFeatures(4), seed=3)
+    mean, std = compared(metric, real, fake)
+    generator, found = torch.Generator().manual_seed(3), []
+    for _ in range(100):
+        halves = [side[torch.randperm(40, generator=generator)[:20]] for side in (real, fake)]
+        found.append(unbiased_mmd(*halves))
+    expected = torch.stack(found)
+    assert (mean.item(), std.item()) == pytest.approx((expected.mean().item(), expected.std(correction=0).item()))
+
+
+def test_the_spread_of_the_classifier_score_is_that_of_ten_parts():
+    logits = torch.randn(100, 5)
+    metric = ClassifierScore(GivenFeatures(5), seed=3)
+    metric.update(logits)
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(3))
+    scores = []
+    for part in torch.chunk(logits[order].double(), 10):
+        share = part.softmax(dim=1)
+        scores.append((share * (share / share.mean(dim=0)).log()).sum(dim=1).mean().exp())
+    mean, std = metric.compute()
+    assert (mean.item(), std.item()) == pytest.approx(
+        (torch.stack(scores).mean().item(), torch.stack(scores).std().item())
+    )
