@@ -6,6 +6,7 @@ import torch
 
 import cli
 from tests import tiny_runs
+from tests.cluster import postgresql as postgresql_server
 from tests.stand_in_data import (
     write_cifar10,
     write_image_folder,
@@ -69,6 +70,15 @@ def as_process(monkeypatch):
         monkeypatch.setattr(torch.distributed, "get_rank", lambda: rank)
 
     return become
+
+
+@pytest.fixture
+def postgresql():
+    """The address of an empty database on a server of our own."""
+    if postgresql_server.programs() is None:
+        pytest.skip(postgresql_server.NOT_INSTALLED)
+    with postgresql_server.server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

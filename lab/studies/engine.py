@@ -1,11 +1,10 @@
 """Runs a study: Optuna stores the trials, and any number of worker processes take them from there.
 
 A worker sends a heartbeat for its trial every few seconds. A trial whose worker is gone (killed, its machine taken
-away) is requeued by the next worker that asks for one, and resumes from its last checkpoint. So a study can be killed
+away) is taken over by the next worker that asks for one, and resumes from its last checkpoint. So a study can be killed
 and started again at any time, on any number of machines; complete trials never run again.
 """
 
-import csv
 import json
 import sys
 import traceback
@@ -13,37 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
 from lab.errors import INTERRUPTED, UserError
-from lab.files import atomic_write
 from lab.stops import STATUSES, Stops
-from lab.studies.heartbeat import AbandonedTrialError, Heartbeat
-from lab.studies.queue import (
-    NUMBER,
-    count_attempt,
-    current_trials,
-    next_trial,
-    requeue_stale,
-    requeue_stopped,
-    trial_key,
-)
-from lab.studies.storage import open_storage
+from lab.studies.heartbeat import RESULT, RUN, AbandonedTrialError, Heartbeat, facts, first_beat
+from lab.studies.queue import MOST_ATTEMPTS, STOPPED, Queue, StaleTooOftenError, count_attempts
+from lab.studies.results import is_due, write_results
+from lab.studies.storage import is_database_error, open_storage
 from lab.studies.study_file import LARGEST, Setting, Study, describe
 from lab.studies.trial import alarms_of, checkpointed_at, run_dir_of, run_trial
 
-STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.FAIL: "failed",
-    TrialState.PRUNED: "pruned",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
-}
 
+def open_queue(study: Study, study_dir: Path, storage_url: str | None) -> Queue:
+    """The study's trials in its storage; Optuna's study is made there if there is none yet.
 
-def open_study(study: Study, study_dir: Path, storage: optuna.storages.BaseStorage) -> optuna.Study:
-    """Optuna's study in the storage, with every trial of a grid or a list enqueued."""
+    Raises:
+        UserError: if the storage cannot be used, or holds another study of the name, or one whose runs are elsewhere.
+    """
+    storage = open_storage(storage_url, study_dir)
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # each trial prints its own result
     samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
     pruners: dict[str, Any] = {
@@ -67,17 +55,15 @@ def open_study(study: Study, study_dir: Path, storage: optuna.storages.BaseStora
             f"the storage already holds another study of the name {optuna_study.study_name} ({there.get('title')}): "
             "rename the study's file, or use another storage"
         )
-    finished = [trial for trial in current_trials(optuna_study).values() if trial.state is TrialState.COMPLETE]
-    in_folder = isinstance(storage, optuna.storages.JournalStorage)
-    if finished and not in_folder and not any((study_dir / trial.user_attrs["run_dir"]).is_dir() for trial in finished):
+    queue = Queue(optuna_study, study.num_trials)
+    queue.read()
+    complete = [trial for trial in queue.trials if trial.state is TrialState.COMPLETE]
+    if storage_url and complete and not any((study_dir / facts(trial)["run_dir"]).is_dir() for trial in complete):
         raise UserError(
-            f"the storage holds {len(finished)} complete trials of {optuna_study.study_name}, but {study_dir} has none "
+            f"the storage holds {len(complete)} complete trials of {optuna_study.study_name}, but {study_dir} has none "
             "of their runs: give the --study_dir that they are in, or another --storage"
         )
-    if study.kind != "search":
-        for number in sorted(set(range(len(study.planned))) - set(current_trials(optuna_study))):
-            optuna_study.enqueue_trial({NUMBER: number})
-    return optuna_study
+    return queue
 
 
 def study_name(study: Study) -> str:
@@ -91,85 +77,90 @@ def name_in(storage: optuna.storages.BaseStorage, study: Study) -> str:
     return there[0] if there else study_name(study)
 
 
-def work(study: Study, study_dir: Path, storage_url: str | None) -> None:
+def work(study: Study, study_dir: Path, queue: Queue) -> None:
     """Take trials until there is none left.
 
     Raises:
         UserError: if the storage cannot be written to.
-        SystemExit: with status 130 after Ctrl-C and 143 after SIGTERM; the running trial is requeued first.
+        SystemExit: with status 130 after Ctrl-C and 143 after SIGTERM; the place of the running trial comes back.
     """
     with Stops() as stops:
-        optuna_study = open_study(study, study_dir, open_storage(storage_url, study_dir))
         while stops.status is None:
             try:
-                if not take_one(study, study_dir, optuna_study, stops):
+                if not take_one(study, study_dir, queue, stops):
                     return
-            except (OSError, StorageInternalError) as error:
+            except Exception as error:
+                if not (isinstance(error, OSError) or is_database_error(error)):
+                    raise
                 raise UserError(
                     f"cannot write to the study's storage ({error}): make room on the disk or start the storage again; "
                     "then the same command resumes"
                 ) from error
             try:
                 with stops.writing():
-                    write_results(study, study_dir, optuna_study)
-            except OSError as error:  # a full disk: the storage is right, and the next trial writes the table again
+                    if is_due(study_dir):
+                        write_results(study, study_dir, queue)
+            except OSError as error:  # a full disk: the storage is right, and a later trial writes the table again
                 print(f"results.csv could not be written: {error}", file=sys.stderr, flush=True)
         print("stopped: the same command resumes the study", file=sys.stderr)
         sys.exit(stops.status)
 
 
-def take_one(study: Study, study_dir: Path, optuna_study: optuna.Study, stops: Stops) -> bool:
-    """Take the next trial, run it and store its result; False if none is left.
+def take_one(study: Study, study_dir: Path, queue: Queue, stops: Stops) -> bool:
+    """Take a trial, run it and store its result; False if none is left.
 
     Optuna's own `optimize` stores Ctrl-C as a failure, and turns a full disk into an AssertionError.
     """
     with stops.writing():
-        requeue_stale(optuna_study)
-        trial = next_trial(optuna_study, study.trials if study.kind == "search" else None)
-    if trial is None:
+        taken = queue.take()
+    if taken is None:
         return False
+    place, trial = taken
     objective, error = None, ""
     try:
         try:
-            objective = take(study, study_dir, optuna_study, trial, stops)
+            objective = run_taken(study, study_dir, place, trial, stops)
             state = TrialState.COMPLETE
         except optuna.TrialPruned:
             state = TrialState.PRUNED
         except (AbandonedTrialError, UpdateFinishedTrialError):
             raise
         except Exception as failure:
+            if is_database_error(failure):
+                raise
             state, error = TrialState.FAIL, f"{type(failure).__name__}: {' '.join(str(failure).split())[:500]}"
         with stops.writing():
             if error:
                 trial.set_user_attr("error", error)
-            optuna_study.tell(trial, objective, state)
+            queue.end(trial, state, objective)
     except (KeyboardInterrupt, SystemExit) as stop:  # Ctrl-C, or the SIGTERM of a cluster, after a checkpoint
         code = getattr(stop, "code", None)
         stops.status = code if isinstance(code, int) and code in STATUSES else INTERRUPTED
         with stops.writing():
-            requeue_stopped(optuna_study, trial)
+            queue.lose(trial, STOPPED)
     except (AbandonedTrialError, UpdateFinishedTrialError):
         print(
-            "a trial of this worker had no heartbeat for too long and was requeued: another worker resumes it",
+            "a trial of this worker had no heartbeat for too long and was taken from it: another worker resumes it",
             file=sys.stderr,
         )
     return True
 
 
-def take(study: Study, study_dir: Path, optuna_study: optuna.Study, trial: Trial, stops: Stops) -> float:
-    """Run one trial, store its results and return its objective."""
-    number = trial_key(optuna_study.get_trials(deepcopy=False)[trial.number])
-    if study.kind == "search" and sum(other < number for other in current_trials(optuna_study)) >= study.trials:
-        trial.set_user_attr("void", True)  # one too many: other workers drew the last ones at the same time
-        raise optuna.TrialPruned
+def run_taken(study: Study, study_dir: Path, place: int, trial: Trial, stops: Stops) -> float:
+    """Run the trial of a place, store its results and return its objective."""
     with Heartbeat(trial) as heartbeat:
-        setting, seed = draw(study, trial)
-        run_dir = run_dir_of(study_dir, number, setting, seed, trial.user_attrs.get("retried", False))
-        for key, value in (("setting", setting), ("seed", seed), ("run_dir", str(run_dir.relative_to(study_dir)))):
-            trial.set_user_attr(key, value)
-        name = f"{number:04} {describe(setting)} seed={seed}"
+        setting, seed = draw(study, place, trial)
+        known = facts(trial)
+        run_dir = run_dir_of(study_dir, place, setting, seed, known.get("retried", False))
+        checkpoint = checkpointed_at(run_dir)
+        attempts = count_attempts(known, checkpoint)
+        begun = {"setting": setting, "seed": seed, "run_dir": str(run_dir.relative_to(study_dir))}
+        begun |= {"attempts": attempts, "checkpointed_at": checkpoint, **first_beat()}
+        trial.set_user_attr(RUN, begun)
+        name = f"{place:04} {describe(setting)} seed={seed}"
         try:
-            count_attempt(trial, checkpointed_at(run_dir))
+            if attempts > MOST_ATTEMPTS:
+                raise StaleTooOftenError(f"its worker died {MOST_ATTEMPTS} times at the same point")
             found = run_trial(study, run_dir, setting, seed, extra_callbacks(study, trial, heartbeat, stops))
         except AbandonedTrialError:
             raise
@@ -183,19 +174,17 @@ def take(study: Study, study_dir: Path, optuna_study: optuna.Study, trial: Trial
             if run_dir.is_dir() and not isinstance(error, OSError):  # which may be a full disk
                 (run_dir / "error.txt").write_text(traceback.format_exc())
             raise
-    for key, value in found.items():
-        trial.set_user_attr(key, value)
+    trial.set_user_attr(RESULT, found)
     (run_dir / "error.txt").unlink(missing_ok=True)  # of an attempt that failed
     objective = float(found["metrics"][study.record[0]])
     print(f"{name}: {study.record[0]} {objective:.4g}, {found['seconds']:.0f} s", flush=True)
     return objective
 
 
-def draw(study: Study, trial: Trial) -> tuple[Setting, int]:
-    """The setting and the seed of a trial."""
+def draw(study: Study, place: int, trial: Trial) -> tuple[Setting, int]:
+    """The setting and the seed of the trial of a place."""
     if study.kind != "search":
-        planned = study.planned
-        return planned[trial.suggest_int(NUMBER, 0, len(planned) - 1)]
+        return study.planned[place]
     setting: Setting = {}
     for option, values in study.space.items():
         if "choices" in values:
@@ -214,44 +203,6 @@ def extra_callbacks(study: Study, trial: Trial, heartbeat: Heartbeat, stops: Sto
 
     stopping = [StopIfAbandoned(heartbeat.abandoned), StopIfAsked(stops)]
     return stopping if study.pruner == "none" else [*stopping, PruneHopeless(trial, study.record[0])]
-
-
-def rows_of(study: Study, optuna_study: optuna.Study) -> list[dict[str, Any]]:
-    """A row of results.csv for each trial, in the order of the plan."""
-    rows = []
-    for key, trial in sorted(current_trials(optuna_study).items()):
-        kept = trial.user_attrs
-        if study.kind != "search":
-            setting, seed = study.planned[key]
-        else:
-            setting, seed = kept.get("setting", {}), kept.get("seed", study.seeds[0])
-        metrics = kept.get("metrics", {})
-        rows.append(
-            {
-                **{"trial": key, "state": STATES[trial.state], "run_dir": kept.get("run_dir", ""), "seed": seed},
-                **{option: as_cell(setting, option) for option in study.options},
-                **{name: metrics.get(name, "") for name in study.record},
-                **{name: kept.get(name, "") for name in ("parameters", "seconds", "alarms", "error")},
-            }
-        )
-    return rows
-
-
-def as_cell(setting: Setting, option: str) -> Any:
-    """An option's value in results.csv: empty where a setting of a list does not set it."""
-    return "null" if setting.get(option, "") is None else setting.get(option, "")
-
-
-def write_results(study: Study, study_dir: Path, optuna_study: optuna.Study) -> list[dict[str, Any]]:
-    """Write results.csv anew from the storage, and return its rows."""
-    rows = rows_of(study, optuna_study)
-    columns = ["trial", "state", "run_dir", "seed", *study.options, *study.record]
-    columns += ["parameters", "seconds", "alarms", "error"]
-    with atomic_write(study_dir / "results.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    return rows
 
 
 def check_size(study: Study, allow_large: bool) -> None:

@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial, Trial
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0  # long enough for a busy machine, or one whose clock is off by a minute
-WORKER, LAST_BEAT = "worker", "signed"  # attributes of a trial; the names are those of earlier versions
+RUN, RESULT = "run", "result"  # attributes of a trial: what is known of its run when it begins and when it ends
+WORKER, LAST_BEAT = "worker", "signed"  # in RUN; later beats are an attribute of their own, as in earlier versions
 
 
 class AbandonedTrialError(Exception):
@@ -22,7 +23,7 @@ class AbandonedTrialError(Exception):
 
 
 class Heartbeat:
-    """Within the context, a thread updates the trial's last heartbeat every BEAT_SECONDS.
+    """Within the context, a thread updates the trial's last heartbeat every BEAT_SECONDS; the first one is in its RUN.
 
     `abandoned` is set once another worker has taken the trial over.
     """
@@ -43,14 +44,23 @@ class Heartbeat:
                 print(f"the study's storage did not answer ({error}); trying again", file=sys.stderr)
 
     def __enter__(self) -> "Heartbeat":
-        self.trial.set_user_attr(WORKER, worker_name())
-        self.trial.set_user_attr(LAST_BEAT, time.time())
         self.thread.start()
         return self
 
     def __exit__(self, *args: Any) -> None:
         self.ended.set()
         self.thread.join()
+
+
+def facts(trial: Trial | FrozenTrial) -> dict[str, Any]:
+    """What is known of a trial's run; earlier versions had an attribute for each fact."""
+    attributes: dict[str, Any] = trial.user_attrs
+    return {**attributes.get(RUN, {}), **attributes.get(RESULT, {}), **attributes}
+
+
+def first_beat() -> dict[str, Any]:
+    """That this process runs a trial, from now on."""
+    return {WORKER: worker_name(), LAST_BEAT: time.time()}
 
 
 def worker_name() -> str:
@@ -75,8 +85,9 @@ def is_stale(trial: FrozenTrial) -> bool:
 
     A worker of this machine is looked up among its processes; of others the age of the heartbeat counts.
     """
-    worker, last_beat = trial.user_attrs.get(WORKER), trial.user_attrs.get(LAST_BEAT)
-    if worker is None or last_beat is None:  # taken just now, or killed before its first heartbeat
+    known = facts(trial)
+    worker, last_beat = known.get(WORKER), known.get(LAST_BEAT)
+    if worker is None or last_beat is None:  # begun just now, or killed before it could say by whom
         begun = trial.datetime_start
         return begun is not None and (datetime.now() - begun).total_seconds() > STALE_SECONDS
     host, pid, begun_at = str(worker).rsplit(":", 2)

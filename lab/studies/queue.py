@@ -1,148 +1,212 @@
-"""Decides which trial is next, and requeues those of stopped and killed workers.
+"""Hands out the trials of a study's plan: each place of the plan to one worker at a time.
 
-A requeued trial is a new trial in Optuna's storage with the same key, its place in the plan; the old one is marked as
-lost. The new one is enqueued before the old one is marked, so that whenever a process dies, each key has a trial that
-counts. Several waiting trials of one key do no harm: only the first may be taken, and only while no other trial of the
-key is running. Optuna gives a waiting trial to one process only, so no two workers run the same key.
+The storage numbers trials one by one, whoever begins them, and a trial's number is its place in the plan. So a worker
+takes the next place by beginning a trial, and nothing is enqueued beforehand. Two things differ:
+
+- A trial whose worker was killed or stopped is marked as lost, and its place comes back: whoever takes it begins a
+  trial that *replaces* the lost one. Of several that replace the same one at the same moment, the one with the lowest
+  number counts, and the others end theirs as void.
+- A replacement has a number, too. The place of that number is *skipped*; the trials with numbers beyond the plan make
+  up for the skipped places, in order. All workers see the same numbers, so all agree on who has which place.
+
+Studies that earlier versions began have a waiting trial for each place, which holds the place as a parameter.
 """
 
+import time
 from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from lab.compat.optuna_trials import claim, set_user_attribute
-from lab.studies.heartbeat import is_stale
+from lab.compat.optuna_trials import begin, end, set_user_attribute
+from lab.studies.heartbeat import RUN, facts, first_beat, is_stale
 
 MOST_ATTEMPTS = 3  # without a newer checkpoint
-NUMBER = "number"  # the parameter of a grid's or a list's trial: its place in `study.planned`
+LOOK_SECONDS = 10.0  # how old the knowledge of other workers' trials may be
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+REPLACES = "replaces"  # attribute: number of the first trial of the place
+LOST = "lost"  # attribute: why the trial's place comes back; True if an earlier version found its worker dead
+KILLED, STOPPED, RETRIED = "killed", "stopped", "retried"
+VOID = "void"  # attribute: a trial without a place
+PLACE_BEFORE = "number"  # the parameter that held the place in earlier versions
 
 
 class StaleTooOftenError(Exception):
     """The workers of a trial died again and again, and it made no progress."""
 
 
-def trial_key(trial: FrozenTrial) -> int:
-    """The key of a trial: its place in the plan or, in a search, the number of its first attempt."""
-    fixed = trial.system_attrs.get("fixed_params", {})
-    return int(trial.user_attrs.get("replaces", fixed.get(NUMBER, trial.params.get(NUMBER, trial.number))))
-
-
-def by_key(optuna_study: optuna.Study) -> dict[int, list[FrozenTrial]]:
-    """The trials of each key by their numbers, without lost ones and those beyond the size of a search."""
-    trials: dict[int, list[FrozenTrial]] = {}
-    for trial in optuna_study.get_trials(deepcopy=False):
-        if not (trial.user_attrs.get("void") or (trial.state is TrialState.FAIL and trial.user_attrs.get("lost"))):
-            trials.setdefault(trial_key(trial), []).append(trial)
-    return trials
-
-
-def was_requeued(trial: FrozenTrial) -> bool:
-    """Whether it was enqueued again, rather than planned."""
-    return "attempts" in trial.user_attrs
-
-
-def resumed_first(trial: FrozenTrial) -> tuple[bool, int]:
-    """Sort key of waiting trials: those that were begun come first."""
-    return not was_requeued(trial), trial.number
-
-
-def waiting_trial(trials: list[FrozenTrial]) -> FrozenTrial | None:
-    """The one trial of a key that may be taken; None if the key is finished, has failed or is running."""
-    if any(t.state in FINISHED or (t.state is TrialState.RUNNING and not is_stale(t)) for t in trials):
-        return None
-    last_failure = max((t.number for t in trials if t.state is TrialState.FAIL), default=-1)
-    waiting = [t for t in trials if t.state is TrialState.WAITING]
-    if last_failure >= 0:  # only one that was enqueued again, not a duplicate of two simultaneous starts
-        waiting = [t for t in waiting if was_requeued(t) and t.number > last_failure]
-    return min(waiting, key=resumed_first, default=None)
-
-
-def deciding_trial(trials: list[FrozenTrial]) -> FrozenTrial:
-    """The trial of a key that counts: a finished one, else a running, a waiting or a failed one, in this order."""
-    for state in (*FINISHED, TrialState.RUNNING):
-        if found := [trial for trial in trials if trial.state is state]:
-            return found[0]
-    return waiting_trial(trials) or next(t for t in reversed(trials) if t.state is TrialState.FAIL)
-
-
-def current_trials(optuna_study: optuna.Study) -> dict[int, FrozenTrial]:
-    """The trial that counts for each key."""
-    return {key: deciding_trial(trials) for key, trials in by_key(optuna_study).items()}
-
-
-def next_trial(optuna_study: optuna.Study, of_a_search: int | None = None) -> Trial | None:
-    """Take a trial: one that was begun, else the first waiting one, else in a search a new one; None if none is left.
+class Queue:
+    """The places of a study, 0 to `size - 1`, as the storage has them.
 
     Args:
         optuna_study: Optuna's study.
-        of_a_search: size of the search; None for a grid or a list.
+        size: How many trials the study has.
     """
-    while True:
-        trials = by_key(optuna_study)
-        waiting = [trial for key in trials if (trial := waiting_trial(trials[key])) is not None]
-        if not waiting:
-            if of_a_search is None or len(trials) >= of_a_search:
+
+    def __init__(self, optuna_study: optuna.Study, size: int) -> None:
+        self.optuna_study, self.size = optuna_study, size
+        self.trials: list[FrozenTrial] = []  # by number, as they were last read
+        self.places: dict[int, list[int]] = {}  # numbers of the trials of each place that was begun
+        self.place_of: dict[int, int] = {}  # by number; void trials have none
+        self.skipped: list[int] = []  # places whose number went to another place's trial
+        self.unfinished: set[int] = set()  # numbers
+        self.unsettled: set[int] = set()  # places without a result
+        self.looked_at = float("-inf")
+
+    def read(self) -> None:
+        """Read what has changed in the storage; finished trials are read once."""
+        known, self.trials = len(self.trials), self.optuna_study.get_trials(deepcopy=False)
+        for trial in self.trials[known:]:
+            self.unfinished.add(trial.number)
+            if (place := self.find_place(trial)) is not None:
+                self.place_of[trial.number] = place
+                self.places.setdefault(place, []).append(trial.number)
+                self.unsettled.add(place)
+        self.unfinished = {number for number in self.unfinished if not self.trials[number].state.is_finished()}
+        self.unsettled = {place for place in self.unsettled if not is_result(self.current(place))}
+
+    def find_place(self, trial: FrozenTrial) -> int | None:
+        """The place of the next trial; None for one too many."""
+        number, attributes = trial.number, trial.user_attrs
+        before = trial.system_attrs.get("fixed_params", {}).get(PLACE_BEFORE, trial.params.get(PLACE_BEFORE))
+        if REPLACES not in attributes and before is None:
+            return number if number < self.size else (self.skipped.pop(0) if self.skipped else None)
+        place: int = self.place_of[attributes[REPLACES]] if before is None else before
+        if number < self.size:
+            self.skipped.append(number)
+        if place in self.skipped:  # enqueued by an earlier version
+            self.skipped.remove(place)
+        return place
+
+    def current(self, place: int) -> FrozenTrial | None:
+        """The trial that decides a place: finished, else running, else failed; None if the place is to be taken."""
+        running = failed = None
+        for trial in self.attempts(place):
+            if trial.state in FINISHED:
+                return trial
+            if trial.state is TrialState.RUNNING:
+                running = running or trial
+            elif trial.state is TrialState.FAIL and LOST not in trial.user_attrs:
+                failed = trial
+            else:
+                failed = None
+        return running or failed
+
+    def attempts(self, place: int) -> list[FrozenTrial]:
+        """The trials of a place in order, without void ones and those that an earlier version has only planned."""
+        trials = (self.trials[number] for number in self.places.get(place, ()))
+        return [trial for trial in trials if VOID not in trial.user_attrs and not is_planned(trial)]
+
+    def look(self) -> int:
+        """Read, and mark the running trials of dead workers as lost; returns how many."""
+        self.read()
+        self.looked_at = time.monotonic()
+        running = [self.trials[number] for number in sorted(self.unfinished)]
+        dead = [trial for trial in running if trial.state is TrialState.RUNNING and is_stale(trial)]
+        lost = sum(self.lose(trial, KILLED) for trial in dead)
+        if dead:
+            self.read()
+        return lost
+
+    def lose(self, trial: Trial | FrozenTrial, why: str) -> bool:
+        """Mark a running trial as lost, so that its place comes back; False if it has ended in the meantime."""
+        try:
+            set_user_attribute(self.optuna_study, trial, LOST, why)
+            end(self.optuna_study, trial, TrialState.FAIL)
+        except UpdateFinishedTrialError:
+            return False
+        return True
+
+    def end(self, trial: Trial, state: TrialState, objective: float | None = None) -> None:
+        """End a trial of this worker.
+
+        Raises:
+            UpdateFinishedTrialError: if another worker found its heartbeat stale and marked it as lost.
+        """
+        end(self.optuna_study, trial, state, objective)
+
+    def take(self) -> tuple[int, Trial] | None:
+        """A place, and a trial that runs there from now on; None if no place is left.
+
+        Places that come back go first.
+        """
+        if time.monotonic() - self.looked_at > LOOK_SECONDS:
+            self.look()
+        if (taken := self.take_known()) is None:
+            self.look()
+            taken = self.take_known()
+        return taken
+
+    def take_known(self) -> tuple[int, Trial] | None:
+        """`take`, as far as is known from the last look."""
+        while True:
+            if (place := self.returning()) is not None:
+                trial = begin(self.optuna_study, self.replacement(place))
+            elif len(self.trials) < self.size or self.skipped:
+                trial = begin(self.optuna_study)
+                if trial.number < self.size:
+                    return trial.number, trial
+            else:
                 return None
-            optuna_study.enqueue_trial({})  # the sampler draws its values when they are asked for
-            continue
-        if (claimed := claim(optuna_study, min(waiting, key=resumed_first))) is not None:
-            return claimed
+            self.read()
+            place = self.place_of.get(trial.number)
+            if place is not None and (current := self.current(place)) is not None and current.number == trial.number:
+                return place, trial
+            trial.set_user_attr(VOID, True)
+            self.end(trial, TrialState.FAIL)
+            self.read()
+
+    def returning(self) -> int | None:
+        """The first place to be taken again; those that an earlier version planned come last."""
+        places = (place for place in self.unsettled if self.current(place) is None)
+        return min(places, key=lambda place: (not self.attempts(place), place), default=None)
+
+    def replacement(self, place: int) -> FrozenTrial:
+        """What a trial begins with that replaces the last one of a place."""
+        first = self.trials[self.places[place][0]]
+        last = (self.attempts(place) or [first])[-1]
+        known, why = facts(last), last.user_attrs.get(LOST)
+        run = {
+            "attempts": known.get("attempts", 1) + (why in (KILLED, True)),
+            "checkpointed_at": known.get("checkpointed_at"),
+            "retried": why == RETRIED or (last.state is TrialState.WAITING and known.get("retried", False)),
+        }
+        return create_trial(
+            state=TrialState.RUNNING,
+            params=last.params,
+            distributions=last.distributions,
+            system_attrs={name: value for name, value in last.system_attrs.items() if name == "fixed_params"},
+            user_attrs={REPLACES: first.number, RUN: {**run, **first_beat()}},
+        )
+
+    def retry_failed(self) -> None:
+        """Let the places of failed trials come back: each gets a lost trial, as failed ones cannot be changed."""
+        self.read()
+        for place in self.places:
+            failed = self.current(place)
+            if failed is not None and failed.state is TrialState.FAIL:
+                attributes = {REPLACES: self.places[place][0], LOST: RETRIED}
+                lost = create_trial(
+                    state=TrialState.FAIL,
+                    params=failed.params,
+                    distributions=failed.distributions,
+                    user_attrs=attributes,
+                )
+                self.optuna_study.add_trial(lost)
+        self.read()
 
 
-def count_attempt(trial: Trial, checkpointed_at: int | None) -> None:
-    """Count an attempt; the count restarts when the last attempt has left a newer checkpoint.
-
-    Raises:
-        StaleTooOftenError: after MOST_ATTEMPTS attempts without progress.
-    """
-    attempts = trial.user_attrs.get("attempts", 1)
-    if trial.user_attrs.get("checkpointed_at") != checkpointed_at:
-        attempts = 1
-    trial.set_user_attr("attempts", attempts)
-    trial.set_user_attr("checkpointed_at", checkpointed_at)
-    if attempts > MOST_ATTEMPTS:
-        raise StaleTooOftenError(f"its worker died {MOST_ATTEMPTS} times at the same point")
+def is_result(trial: FrozenTrial | None) -> bool:
+    """Whether the trial that decides a place is finished or has failed."""
+    return trial is not None and trial.state is not TrialState.RUNNING
 
 
-def requeue_stale(optuna_study: optuna.Study) -> int:
-    """Requeue the running trials of dead workers, and return their number."""
-    lost = [trial for trial in optuna_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if is_stale(trial)]
-    return sum(requeue(optuna_study, trial, trial.user_attrs.get("attempts", 1) + 1) for trial in lost)
+def is_planned(trial: FrozenTrial) -> bool:
+    """Whether an earlier version enqueued the trial and nobody has begun it; it enqueued begun ones with a count."""
+    return trial.state is TrialState.WAITING and "attempts" not in trial.user_attrs
 
 
-def requeue_stopped(optuna_study: optuna.Study, trial: Trial) -> bool:
-    """Requeue a trial whose worker was asked to stop, which does not count as an attempt; False if it is another's."""
-    stopped = optuna_study.get_trials(deepcopy=False)[trial.number]
-    return requeue(optuna_study, stopped, stopped.user_attrs.get("attempts", 1))
-
-
-def requeue(optuna_study: optuna.Study, trial: FrozenTrial, attempts: int) -> bool:
-    """Enqueue a running trial again and mark it as lost; False if another worker was faster."""
-    if optuna_study.get_trials(deepcopy=False)[trial.number].state.is_finished():
-        return False
-    enqueue_again(optuna_study, trial, attempts)
-    try:
-        set_user_attribute(optuna_study, trial, "lost", True)
-        optuna_study.tell(trial.number, state=TrialState.FAIL)
-    except (ValueError, UpdateFinishedTrialError):
-        return False
-    return True
-
-
-def enqueue_again(optuna_study: optuna.Study, trial: FrozenTrial, attempts: int, **attributes: Any) -> None:
-    """Enqueue a trial again, with its parameters and attributes."""
-    params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-    attributes |= {"attempts": attempts, "checkpointed_at": trial.user_attrs.get("checkpointed_at")}
-    if NUMBER not in params:
-        attributes["replaces"] = trial_key(trial)
-    optuna_study.enqueue_trial(params, user_attrs=attributes)
-
-
-def retry_failed(optuna_study: optuna.Study) -> None:
-    """Enqueue failed trials again."""
-    for trial in current_trials(optuna_study).values():
-        if trial.state is TrialState.FAIL:
-            enqueue_again(optuna_study, trial, 1, retried=True)
+def count_attempts(known: dict[str, Any], checkpointed_at: int | None) -> int:
+    """The number of an attempt; the count begins anew when the one before has left a newer checkpoint."""
+    return int(known.get("attempts", 1)) if known.get("checkpointed_at") == checkpointed_at else 1

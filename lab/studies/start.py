@@ -2,11 +2,13 @@
 
 import csv
 import multiprocessing
+import multiprocessing.connection
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ import yaml
 from lab.errors import TERMINATED, UserError
 from lab.files import atomic_write
 from lab.program import command_line
+from lab.stops import STATUSES
 from lab.studies import engine
-from lab.studies.queue import requeue_stale, retry_failed
-from lab.studies.storage import open_storage, without_password
+from lab.studies.results import FILE, STATES, WAITING, write_results
+from lab.studies.storage import without_password
 from lab.studies.study_file import Study, describe
 from lab.training.run_folder import make_folder
 
@@ -92,52 +95,76 @@ def corner(study: Study, end: str) -> dict[str, Any]:
 
 def run_study(study: Study, study_dir: Path, workers: int, storage: str | None, retry: bool) -> int:
     """Run what is missing. Returns the exit status: 0 if every trial is complete or pruned, else 1."""
-    optuna_study = engine.open_study(study, study_dir, open_storage(storage, study_dir))
+    queue = engine.open_queue(study, study_dir, storage)
     if retry:
-        retry_failed(optuna_study)
-    engine.write_results(study, study_dir, optuna_study)
-    if workers == 1:
-        engine.work(study, study_dir, storage)
-    else:
-        in_processes(study, study_dir, workers, storage)
-        while requeue_stale(optuna_study):  # of workers that were killed after the others had ended
+        queue.retry_failed()
+    write_results(study, study_dir, queue)
+    try:
+        if workers == 1:
+            engine.work(study, study_dir, queue)
+        else:
             in_processes(study, study_dir, workers, storage)
-    rows = engine.write_results(study, study_dir, optuna_study)
-    states = {state: sum(row["state"] == state for row in rows) for state in engine.STATES.values()}
-    counted = ", ".join(f"{count} {state}" for state, count in states.items() if count)
-    print(f"study        {study_dir} ({counted})\nresults      {study_dir / 'results.csv'}")
+            while queue.look():  # trials of workers that were killed after the others had ended
+                in_processes(study, study_dir, workers, storage)
+    finally:
+        rows = write_results(study, study_dir, queue)
+    counts = Counter(row["state"] for row in rows)
+    counted = ", ".join(f"{counts[state]} {state}" for state in (*STATES.values(), WAITING) if counts[state])
+    print(f"study        {study_dir} ({counted})\nresults      {study_dir / FILE}")
     print(f"Try next:\n  {command_line('report', str(study_dir))}")
-    if states["waiting"]:
+    if counts[WAITING]:
         print("a worker was stopped or killed: run the same command again for the waiting trials", file=sys.stderr)
-    if states["failed"]:
+    if counts["failed"]:
         print("the errors of failed trials are in results.csv; --retry_failed runs them again", file=sys.stderr)
-    return 1 if states["waiting"] or states["failed"] else 0
+    return 1 if counts[WAITING] or counts["failed"] else 0
 
 
 def in_processes(study: Study, study_dir: Path, workers: int, storage: str | None) -> None:
-    """Run `workers` processes with an equal share of the cores each and, where there are GPUs, one GPU each."""
+    """Run `workers` processes with an equal share of the cores each and, where there are GPUs, one GPU each.
+
+    A worker that fails is reported at once, and the others continue.
+
+    Raises:
+        SystemExit: with the status of workers that were asked to stop.
+    """
     cores = max(1, (os.cpu_count() or 1) // workers)
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = before or str(cores)  # read when torch is imported, in the new process
     spawn = multiprocessing.get_context("spawn")  # a fork would share CUDA and locks
     gpus = visible_gpus()
-    started = []
+    started: dict[Any, tuple[int, Any]] = {}  # by the handle that tells its end: number from 1 up, and process
     before_term = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # `finally` ends the workers, too
     try:
-        for index in range(workers):
-            gpu = gpus[index % len(gpus)] if gpus else None
-            started.append(spawn.Process(target=worker, args=(study, study_dir, storage, gpu)))
-            started[-1].start()
-        for process in started:
-            process.join()
+        for number in range(1, workers + 1):
+            gpu = gpus[(number - 1) % len(gpus)] if gpus else None
+            process = spawn.Process(target=worker, args=(study, study_dir, storage, gpu))
+            process.start()
+            started[process.sentinel] = number, process
+        running = dict(started)
+        while running:
+            for sentinel in multiprocessing.connection.wait(list(running)):
+                number, process = running.pop(sentinel)
+                process.join()
+                if process.exitcode:
+                    print(f"worker {number} of {workers} {how_it_ended(process.exitcode)}", file=sys.stderr, flush=True)
+        for _, process in started.values():
+            if process.exitcode in STATUSES:
+                sys.exit(process.exitcode)
     finally:
-        for process in started:
+        for _, process in started.values():
             process.terminate()  # its run writes a checkpoint, from which the next start resumes
-        for process in started:
+        for _, process in started.values():
             process.join()
         signal.signal(signal.SIGTERM, before_term)
         if before is None:
             del os.environ["OMP_NUM_THREADS"]
+
+
+def how_it_ended(exitcode: int) -> str:
+    """Of a process that did not end well."""
+    if exitcode < 0:
+        return f"was killed by {signal.Signals(-exitcode).name}"
+    return f"was {STATUSES[exitcode]}" if exitcode in STATUSES else f"ended with status {exitcode}"
 
 
 def worker(study: Study, study_dir: Path, storage: str | None, gpu: str | None) -> None:
@@ -147,7 +174,7 @@ def worker(study: Study, study_dir: Path, storage: str | None, gpu: str | None) 
     from lab.outcome import explained
 
     with explained():
-        engine.work(study, study_dir, storage)
+        engine.work(study, study_dir, engine.open_queue(study, study_dir, storage))
 
 
 def visible_gpus() -> list[str]:
@@ -174,7 +201,7 @@ def dry_run(study: Study, study_dir: Path) -> None:
             print(f"{number:04}  {parameters:>12,} parameters  {describe(setting)} seed={seed}")
         each = measured or seconds_of(study.arguments(*study.planned[0]))
     source = (
-        f"the mean of the complete ones in {study_dir / 'results.csv'}"
+        f"the mean of the complete ones in {study_dir / FILE}"
         if measured
         else "from a few timed batches of the first setting, without validation and pictures"
     )
@@ -186,7 +213,7 @@ def dry_run(study: Study, study_dir: Path) -> None:
 
 def mean_seconds(study_dir: Path) -> float | None:
     """Mean duration of the complete trials in results.csv; None if there are none."""
-    path = study_dir / "results.csv"
+    path = study_dir / FILE
     if not path.is_file():
         return None
     with path.open(newline="", encoding="utf-8") as file:

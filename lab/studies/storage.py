@@ -2,12 +2,18 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
+import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from lab.errors import UserError
+
+LAST_TABLE = "alembic_version"  # of Optuna's tables, made together with its only row
+TABLES_LOCK = 8_019_165_744  # a number that nobody else is likely to lock
 
 
 def open_storage(url: str | None, study_dir: Path) -> BaseStorage:
@@ -34,13 +40,47 @@ def open_storage(url: str | None, study_dir: Path) -> BaseStorage:
             proxy = GrpcStorageProxy(host=host, port=int(port or 13000))
             proxy.wait_server_ready(timeout=20)
             return proxy
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return open_database(url)
+    except UserError:
+        raise
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"the storage {without_password(url)} cannot be used ({reason[:200]}): start it, correct its address "
-            "(such as postgresql+psycopg://user:password@host/database or grpc://host:13000), or leave --storage out"
+            f"the storage {without_password(url)} cannot be used ({without_password(reason[:200])}): start it, correct "
+            "its address (such as postgresql+psycopg://user:password@host/database or grpc://host:13000), or leave "
+            "--storage out"
         ) from error
+
+
+def open_database(url: str) -> RDBStorage:
+    """A database, in which the first process makes Optuna's tables; on PostgreSQL any number may start at once.
+
+    Raises:
+        UserError: if the tables are those of another version of Optuna.
+    """
+    import sqlalchemy  # which a journal does not need
+
+    engine = sqlalchemy.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "postgresql" and not sqlalchemy.inspect(connection).has_table(LAST_TABLE):
+                connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({TABLES_LOCK})"))  # until it is closed
+            # A worker needs one connection, and its heartbeat at times a second one.
+            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "pool_size": 1, "max_overflow": 1})
+    except RuntimeError as error:  # Optuna's check of the tables
+        raise UserError(
+            f"the tables in the storage {without_password(url)} are of another version of Optuna than this one, "
+            f"{optuna.__version__}: use an empty database, or the Optuna that made them; or, while no worker runs, "
+            "`optuna storage upgrade --storage URL` turns older tables into this version's"
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def is_database_error(error: Exception) -> bool:
+    """Whether the database or the gRPC proxy did not answer."""
+    grpc = sys.modules.get("grpc")  # there is no such error before it is imported
+    return isinstance(error, StorageInternalError) or (grpc is not None and isinstance(error, grpc.RpcError))
 
 
 def without_password(text: str) -> str:

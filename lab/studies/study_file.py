@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +77,7 @@ class Study:
             return [dict(zip(self.space, values, strict=True)) for values in itertools.product(*self.space.values())]
         return list(self.space) if self.kind == "list" else []
 
-    @property
+    @cached_property
     def planned(self) -> list[tuple[Setting, int]]:
         """Every setting with every seed; the seeds of a setting follow each other."""
         return [(setting, seed) for setting in self.settings for seed in self.seeds]

@@ -39,7 +39,8 @@ def rows(study_dir):
         return list(csv.DictReader(file))
 
 
-def optuna_study_of(file, study_dir):
+def opened(file, study_dir):
+    """The study and a queue of its trials in its folder."""
     study = read_study(file)
     study_dir.mkdir(exist_ok=True)
-    return study, engine.open_study(study, study_dir, engine.open_storage(None, study_dir))
+    return study, engine.open_queue(study, study_dir, None)

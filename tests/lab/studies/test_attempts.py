@@ -7,25 +7,23 @@ import signal
 import pytest
 import torch
 
-from lab.studies import engine
-from lab.studies import heartbeat as signs
-from lab.studies import queue as trial_queue
+from lab.studies import engine, heartbeat
+from lab.studies import queue as queue_module
+from lab.studies.results import write_results
 from lab.studies.study_file import read_study
 from lab.studies.trial import MissingMetricError, run_dir_of, run_trial
-from tests.lab.studies.small_studies import WIDTHS, optuna_study_of, rows, run, write
+from tests.lab.studies.small_studies import WIDTHS, opened, rows, run, write
 
 
-def test_a_lost_trial_is_put_back_and_nothing_counts_twice(tmp_path, fake):
+def test_a_lost_trial_comes_back_and_nothing_counts_twice(tmp_path, fake):
     file, study_dir = write(tmp_path / "s.yaml"), tmp_path / "study"
-    study, optuna_study = optuna_study_of(file, study_dir)
-    lost = optuna_study.ask()  # by a process that is gone
-    lost.suggest_int(trial_queue.NUMBER, 0, 3)
-    host = signs.worker_name().rpartition(":")[0].rpartition(":")[0]
-    lost.set_user_attr("worker", f"{host}:{os.getpid()}:1")  # the number of another process that began earlier
-    lost.set_user_attr("signed", 0.0)
-    optuna_study.enqueue_trial({trial_queue.NUMBER: 2})  # as two starts at the same moment would
-    engine.work(study, study_dir, None)
-    found = engine.write_results(study, study_dir, optuna_study)
+    study, queue = opened(file, study_dir)
+    _, lost = queue.take()  # by a process that is gone
+    host = heartbeat.worker_name().rpartition(":")[0].rpartition(":")[0]
+    worker = f"{host}:{os.getpid()}:1"  # the number of another process that began earlier
+    lost.set_user_attr(heartbeat.RUN, {**heartbeat.first_beat(), heartbeat.WORKER: worker})
+    engine.work(study, study_dir, opened(file, study_dir)[1])
+    found = write_results(study, study_dir, queue)
     assert [(row["trial"], row["state"]) for row in found] == [(k, "complete") for k in range(4)]
     assert len(fake) == 4
 
@@ -43,15 +41,16 @@ def test_a_study_that_is_stopped_at_will_goes_on_with_the_trial_it_was_at(tmp_pa
         return done(study, run_dir, setting, seed, callbacks)
 
     monkeypatch.setattr(engine, "run_trial", stopped_in_the_second)
-    study, _ = optuna_study_of(file, study_dir)
+    study, _ = opened(file, study_dir)
     for _ in range(5):
         with pytest.raises(SystemExit) as status:
-            engine.work(study, study_dir, None)
+            engine.work(study, study_dir, opened(file, study_dir)[1])
         assert status.value.code == (130 if isinstance(stop, KeyboardInterrupt) else 143)
     assert "stopped: the same command resumes the study" in capsys.readouterr().err
-    engine.work(study, study_dir, None)
+    queue = opened(file, study_dir)[1]
+    engine.work(study, study_dir, queue)
     assert begun == ["0000", *["0001"] * 6, "0002", "0003"]
-    assert [row["state"] for row in rows(study_dir)] == ["complete"] * 4
+    assert [row["state"] for row in write_results(study, study_dir, queue)] == ["complete"] * 4
 
 
 def test_sigterm_at_the_end_of_a_run_keeps_its_result_and_takes_no_other(tmp_path, monkeypatch, fake):
@@ -82,7 +81,7 @@ def test_a_run_that_ended_before_it_was_booked_is_not_run_again(tmp_path):
 
 def test_a_broken_checkpoint_is_told_and_set_aside_and_the_trial_starts_anew(tmp_path, fake, capsys):
     file, study_dir = write(tmp_path / "s.yaml", grid={WIDTHS: [[4]]}, seeds=[0]), tmp_path / "study"
-    study, _ = optuna_study_of(file, study_dir)
+    study, _ = opened(file, study_dir)
     killed = run_dir_of(study_dir, 0, {WIDTHS: [4]}, 0) / "checkpoints"
     killed.mkdir(parents=True)
     for content, name in ((b"", "last.ckpt.broken-1"), (b"PK\x03\x04 cut off", "last.ckpt.broken-2")):
@@ -92,8 +91,10 @@ def test_a_broken_checkpoint_is_told_and_set_aside_and_the_trial_starts_anew(tmp
         assert (killed / name).read_bytes() == content
         told = f"{killed.parent.name}: starts anew, and last.ckpt is now {name}: {killed}/last.ckpt is not a checkpoint"
         assert capsys.readouterr().err.startswith(told)
-    engine.work(study, study_dir, None)
-    assert [(row["state"], row["run_dir"]) for row in rows(study_dir)] == [("complete", f"trials/{anew.name}")]
+    queue = opened(file, study_dir)[1]
+    engine.work(study, study_dir, queue)
+    found = write_results(study, study_dir, queue)
+    assert [(row["state"], row["run_dir"]) for row in found] == [("complete", f"trials/{anew.name}")]
 
 
 def test_a_whole_checkpoint_is_resumed_from(tmp_path, capsys):
@@ -105,25 +106,25 @@ def test_a_whole_checkpoint_is_resumed_from(tmp_path, capsys):
 
 
 def test_a_worker_whose_trial_was_taken_for_lost_leaves_it_to_others_and_goes_on(tmp_path, monkeypatch, capsys):
-    signs_seen, file, study_dir = [], write(tmp_path / "s.yaml", seeds=[0]), tmp_path / "study"
+    seen, file, study_dir = [], write(tmp_path / "s.yaml", seeds=[0]), tmp_path / "study"
 
     def run_trial(study, run_dir, setting, seed, callbacks):
         run_dir.mkdir(parents=True, exist_ok=True)
-        if not signs_seen:
+        if not seen:
             with monkeypatch.context() as elsewhere:
-                elsewhere.setattr(trial_queue, "is_stale", lambda trial: True)
-                trial_queue.requeue_stale(optuna_study_of(file, study_dir)[1])
-            signs_seen.append(callbacks[0].abandoned.wait(5))
+                elsewhere.setattr(queue_module, "is_stale", lambda trial: True)
+                opened(file, study_dir)[1].look()
+            seen.append(callbacks[0].abandoned.wait(5))
             callbacks[0].on_train_batch_start()
         return {"metrics": {"val/accuracy": 0.5}, "parameters": 1, "seconds": 1.0, "alarms": ""}
 
-    monkeypatch.setattr(signs, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(engine, "run_trial", run_trial)
     run(file, study_dir)
-    assert signs_seen == [True]
+    assert seen == [True]
     assert [row["state"] for row in rows(study_dir)] == ["complete"] * 2
     assert not list(study_dir.glob("trials/*/error.txt"))
-    assert "was requeued: another worker resumes it" in capsys.readouterr().err
+    assert "was taken from it: another worker resumes it" in capsys.readouterr().err
 
 
 def test_the_error_of_an_attempt_that_failed_goes_when_another_one_succeeds(tmp_path, monkeypatch):

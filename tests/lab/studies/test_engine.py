@@ -1,4 +1,4 @@
-"""Studies from the command line on the embedded digits, and their optuna_study."""
+"""Studies from the command line on the embedded digits, and what they leave."""
 
 import pytest
 import yaml

@@ -2,12 +2,9 @@
 
 import csv
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,43 +14,13 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
-from lab.studies.engine import trial_key
+from lab.studies.heartbeat import facts
+from lab.studies.queue import Queue
 from lab.studies.storage import open_storage
 
 ROOT = Path(__file__).parents[3]
-SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [
-    Path(found) for found in [shutil.which("initdb")] if found
-]
 EPOCHS = 50
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def postgresql():
-    """The address of an empty database of a server of our own."""
-    if not SERVERS:
-        pytest.skip("PostgreSQL's server is not installed (Debian: apt-get install postgresql)")
-    programs = SERVERS[-1].parent
-    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))  # not in tmp_path, which only its owner may enter
-    data, prefix = folder / "data", []
-    if os.getuid() == 0:  # the server refuses to run as root
-        shutil.chown(folder, "postgres", "postgres")
-        prefix = ["runuser", "-u", "postgres", "--"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-
-    def call(*command):
-        subprocess.run([*prefix, *map(str, command)], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-    call(programs / "initdb", "-D", data, "-U", "study", "--auth=trust", "--no-sync", "--encoding=UTF8")
-    call(programs / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
-    try:
-        yield f"postgresql+psycopg://study@127.0.0.1:{port}/postgres"
-    finally:
-        call(programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-        shutil.rmtree(folder)
 
 
 def write_study(path, trials):
@@ -90,9 +57,9 @@ def working(optuna_study, folder, count, process):
     """`count` trials in the middle of their training: process number -> run folder."""
     for _ in range(3000):
         running = {
-            int(trial.user_attrs["worker"].split(":")[1]): trial.user_attrs["run_dir"]
+            int(facts(trial)["worker"].split(":")[1]): facts(trial)["run_dir"]
             for trial in optuna_study.get_trials(states=(TrialState.RUNNING,))
-            if "worker" in trial.user_attrs and "run_dir" in trial.user_attrs
+            if "run_dir" in facts(trial)
         }
         begun = {pid: run for pid, run in running.items() if (folder / run / "checkpoints" / "last.ckpt").exists()}
         if len(begun) >= count:
@@ -103,17 +70,17 @@ def working(optuna_study, folder, count, process):
 
 
 def load(storage, process):
-    """The optuna_study, as soon as there are any."""
+    """Optuna's study, as soon as there is one."""
     for _ in range(1000):
         if optuna.get_all_study_names(storage):
             return optuna.load_study(study_name=None, storage=storage)
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
-    raise AssertionError("there are no optuna_study")
+    raise AssertionError("there is no study")
 
 
 def load_journal(folder, process):
-    """The optuna_study in the study's folder, as soon as there are any."""
+    """Optuna's study in the study's folder, as soon as there is one."""
     while not (folder / "journal.log").exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
@@ -124,7 +91,9 @@ def check_recorded_once(optuna_study, folder, trials):
     """Every trial is complete once, in a folder of its own, whose curve has every epoch once."""
     found = rows(folder)
     assert [(row["trial"], row["state"]) for row in found] == [(str(n), "complete") for n in range(trials)]
-    complete = [trial_key(trial) for trial in optuna_study.get_trials(states=(TrialState.COMPLETE,))]
+    queue = Queue(optuna_study, trials)
+    queue.read()
+    complete = [queue.place_of[trial.number] for trial in queue.trials if trial.state is TrialState.COMPLETE]
     assert Counter(complete) == dict.fromkeys(range(trials), 1)
     assert len({row["run_dir"] for row in found}) == trials
     for row in found:
@@ -154,8 +123,8 @@ def test_two_of_four_workers_on_postgresql_are_killed(postgresql, storage, tmp_p
     assert status == 0, told
     check_recorded_once(optuna_study, folder, 8)
     lost = optuna_study.get_trials(states=(TrialState.FAIL,))
-    assert {trial.user_attrs["run_dir"] for trial in lost} == set(victims.values())
-    assert all(trial.user_attrs["lost"] for trial in lost)
+    assert {facts(trial)["run_dir"] for trial in lost if "void" not in trial.user_attrs} == set(victims.values())
+    assert all("lost" in trial.user_attrs or "void" in trial.user_attrs for trial in lost)
     assert set(victims.values()) <= {row["run_dir"] for row in rows(folder)}  # taken up in their own folders
     table = (folder / "results.csv").read_bytes()
     assert finish(start(path, folder, *command))[0] == 0
@@ -184,8 +153,7 @@ def test_an_interrupted_start_goes_on(tmp_path):
     process.send_signal(signal.SIGTERM)
     assert finish(process)[0] == 143
     assert not optuna_study.get_trials(states=(TrialState.RUNNING,))  # no worker is left behind
-    requeue = [t for t in optuna_study.get_trials(states=(TrialState.WAITING,)) if "attempts" in t.user_attrs]
-    assert [trial.user_attrs["attempts"] for trial in requeue] == [1, 1]
+    assert [trial.user_attrs["lost"] for trial in optuna_study.get_trials()] == ["stopped"] * 2
     status, told = finish(start(path, folder))
     assert status == 0, told
     check_recorded_once(optuna_study, folder, 4)

@@ -1,4 +1,4 @@
-"""What can go wrong around a study: kills, duplicates, a full disk, optuna_study in two places, hopeless trials."""
+"""What can go wrong around a study: kills, duplicates, a full disk, a storage in two places, hopeless trials."""
 
 import csv
 import errno
@@ -14,8 +14,8 @@ import yaml
 from optuna.trial import TrialState
 
 import cli
-from lab.studies import engine
-from lab.studies import heartbeat as signs
+from lab.studies import engine, heartbeat
+from lab.studies.queue import Queue
 from lab.studies.storage import open_journal, open_storage, without_password
 from lab.studies.study_file import read_study
 from lab.studies.trial import alarms_of
@@ -58,11 +58,11 @@ def study_dir(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def optuna_study(tmp_path, study_dir):
-    """A study of three trials whose training is not needed, and its optuna_study."""
+def queue(tmp_path, study_dir):
+    """Of a study of three trials whose training is not needed."""
     study = read_study(write_study(tmp_path / "rates.yaml"))
     study_dir.mkdir()
-    return study, engine.open_study(study, study_dir, open_storage(None, study_dir))
+    return engine.open_queue(study, study_dir, None)
 
 
 @pytest.mark.slow
@@ -114,18 +114,18 @@ def lose(study_dir):
     storage = open_journal(study_dir / "journal.log")
     optuna_study = optuna.load_study(study_name=None, storage=storage)
     for trial in optuna_study.get_trials(states=(TrialState.RUNNING,)):
-        storage.set_trial_user_attr(trial._trial_id, "worker", f"{signs.socket.gethostname()}:{os.getpid()}:0")
+        storage.set_trial_user_attr(trial._trial_id, "worker", f"{heartbeat.socket.gethostname()}:{os.getpid()}:0")
 
 
-def test_journal_survives_a_line_that_was_cut(optuna_study, study_dir):
-    study, optuna_study = optuna_study
-    optuna_study.ask()
+def test_journal_survives_a_line_that_was_cut(queue, study_dir):
+    queue.take()
     with (study_dir / "journal.log").open("ab") as file:
         file.write(b'{"op_code":5,"wor')
-    again = engine.open_study(study, study_dir, open_storage(None, study_dir))
-    again.ask()
-    states = [t.state for t in engine.open_study(study, study_dir, open_storage(None, study_dir)).get_trials()]
-    assert states == [TrialState.RUNNING, TrialState.RUNNING, TrialState.WAITING]
+    for _ in range(2):
+        again = Queue(optuna.load_study(study_name=None, storage=open_storage(None, study_dir)), 3)
+        assert again.take()[0] == len(again.trials)
+    queue.read()
+    assert [trial.state for trial in queue.trials] == [TrialState.RUNNING] * 3
 
 
 def test_lock_of_the_journal_points_at_it_from_a_relative_folder(tmp_path, monkeypatch):
@@ -136,13 +136,12 @@ def test_lock_of_the_journal_points_at_it_from_a_relative_folder(tmp_path, monke
     lock.release()
 
 
-def test_trial_of_another_machine_is_lost_after_two_minutes_of_silence(optuna_study):
-    _, optuna_study = optuna_study
-    trial = optuna_study.ask()
+def test_trial_of_another_machine_is_lost_after_two_minutes_of_silence(queue):
+    _, trial = queue.take()
     trial.set_user_attr("worker", "elsewhere:1:1")
-    for age, lost in ((signs.STALE_SECONDS - 30, False), (signs.STALE_SECONDS + 30, True)):
+    for age, lost in ((heartbeat.STALE_SECONDS - 30, False), (heartbeat.STALE_SECONDS + 30, True)):
         trial.set_user_attr("signed", time.time() - age)
-        assert signs.is_stale(optuna_study.get_trials()[trial.number]) is lost
+        assert heartbeat.is_stale(queue.optuna_study.get_trials()[trial.number]) is lost
 
 
 @pytest.mark.slow
@@ -215,7 +214,7 @@ def test_unreachable_storage(tmp_path, study_dir, capsys, url):
 @pytest.mark.slow
 def test_books_in_two_places(tmp_path, study_dir, capsys):
     path = write_study(tmp_path / "rates.yaml", grid={RATE: [0.1]})
-    url = f"sqlite:///{tmp_path}/optuna_study.db"
+    url = f"sqlite:///{tmp_path}/s.db"
     assert run(path, study_dir, "--storage", url) == 0
     assert run(path, study_dir) == 2
     assert "give the --storage that it was started with" in capsys.readouterr().err
