@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
+from lab import yaml_files
 from lab.errors import UserError
 
 State = Literal["complete", "failed", "pruned", "running", "waiting"]
@@ -160,10 +159,7 @@ def read_text(path: Path) -> str | None:
 
 def parse_yaml(path: Path, text: str) -> dict[str, Any]:
     """The mapping in a YAML file."""
-    try:
-        content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    content = yaml_files.parse_yaml(text, str(path))
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, expected options with their values")
     return content

@@ -24,6 +24,7 @@ from lab.studies.results import FILE, STATES, WAITING, write_results
 from lab.studies.storage import without_password
 from lab.studies.study_file import Study, describe
 from lab.training.run_folder import make_folder
+from lab.yaml_files import read_yaml
 
 MOST_CHECKED = 200  # settings whose model is made before anything runs; of a larger study the first ones
 
@@ -38,7 +39,7 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
     if study_dir.exists() and not study_dir.is_dir():
         raise UserError(f"--study_dir {study_dir} is a file: give a folder that does not exist yet")
     if path.is_file():
-        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+        there = read_yaml(path)
         ours = study.as_dict()
         differing = [key for key in ours if there.get(key) != ours[key]]
         if differing:

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from lab.errors import UserError, UserFileError
 from lab.shipped import find_config
 from lab.studies.checks import (
@@ -22,6 +20,8 @@ from lab.studies.checks import (
     check_space,
     unknown,
 )
+from lab.studies.equal_settings import without_repetitions
+from lab.yaml_files import read_yaml
 from lightning_models.metrics.catalogue import Direction, direction_of
 
 KEYS = (
@@ -153,10 +153,7 @@ def read_study(path: Path, quick: bool = False) -> Study:
         nearest = difflib.get_close_matches(str(path), others, n=3)
         hint = f"did you mean {', '.join(nearest)}?" if nearest else "give a file such as those below configs/studies/"
         raise UserFileError(f"there is no study {path}: {hint}")
-    try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    given = read_yaml(path)
     if not isinstance(given, dict):
         raise UserError(f"{path} is not a study: expected keys such as base, grid, seeds and record")
     unknown(path, given, KEYS, "key")
@@ -205,8 +202,9 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     labels = given.get("labels") or []
     check_labels(path, kind, space, labels)
     seeds = given.get("seeds", [0])
-    if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
         raise UserError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
+    seeds = without_repetitions(path, "grid", {"seeds": seeds}, [])[0]["seeds"]
     record = [given["record"]] if isinstance(given["record"], str) else given["record"]
     if not isinstance(record, list) or not all(isinstance(name, str) for name in record):
         raise UserError(f"{path}: record is {record!r}: give a list of metrics, such as [val/accuracy, val/loss]")
@@ -214,6 +212,7 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     if not isinstance(overrides, dict):
         raise UserError(f"{path}: overrides is {overrides!r}: give options, such as data.batch_size: 64")
     check_own_options(path, [overrides, *(space if kind == "list" else [space])])
+    space, labels = without_repetitions(path, kind, space, labels)
     if "direction" not in known:
         if (better := direction_of(record[0])) is None:
             raise UserError(

@@ -17,6 +17,7 @@ from lab.compat.moved import MOVED_CONFIGS, current_config
 from lab.compat.moved_options import current_model, current_option
 from lab.errors import UserError, UserFileError
 from lab.shipped import find_config
+from lab.yaml_files import check_keys, read_yaml
 
 CLASS = "class_path"
 SKIPPED = ("init_args", "dict_kwargs")
@@ -74,7 +75,7 @@ def read_given(arguments: list[str], before: dict[str, Any] | None = None) -> Gi
             given.arguments += [name, add_config(given, value)]
         elif name.startswith("--") and (has_value or takes_next):
             option = current_option(name.removeprefix("--"), as_config(given.tree.get("model")))
-            set_option(given.tree, option, plain(value))
+            set_option(given.tree, option, plain(option, value))
             if value == "null" and option.count(".") > 1:
                 given.arguments.append(null_argument(option))
             else:
@@ -136,18 +137,11 @@ def read_config(path: Path) -> dict[str, Any]:
     """The content of a config file; its numbers are read as jsonargparse reads them (1e-3 is a number).
 
     Raises:
-        UserError: if there is no such file, or it holds no options.
+        UserError: if there is no such file, a key stands twice in it, or it holds no options.
     """
     if not path.is_file():
         raise UserFileError(f"there is no config file {path}{nearest_file(path)}")
-    try:
-        content = jsonargparse.get_loader("yaml")(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise UserError(f"the config file {path} is not UTF-8 ({error}): save it as UTF-8") from error
-    except OSError as error:
-        raise UserFileError(f"the config file {path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"the config file {path} is no valid YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path, f"the config file {path}", jsonargparse.get_loader("yaml"))
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -171,10 +165,11 @@ def nearest_file(path: Path) -> str:
     return f"; did you mean {' or '.join(found)}?" if found else "; those of the project are in configs/"
 
 
-def plain(value: str) -> Any:
+def plain(option: str, value: str) -> Any:
     """A typed value: a list or dict where it is written as one, null, or the text itself."""
     if value[:1] in ("{", "["):
         try:
+            check_keys(value, f"--{option}")
             return jsonargparse.get_loader("yaml")(value)
         except yaml.YAMLError:
             return value

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 import cli
+from lab.errors import UserError
 from lab.studies.study_file import name_of, read_study
 
 ROOT = Path(__file__).parents[3]
@@ -85,6 +86,7 @@ MISTAKES = [
     ({"record": {"val/loss": 1}}, "give a list of metrics"),
     ({"seeds": []}, "seeds is []"),
     ({"seeds": [-1]}, "seeds is [-1]"),
+    ({"seeds": [True]}, "seeds is [True]"),
     ({"overrides": ["a"]}, "overrides is ['a']: give options"),
     ({"base": "configs/classifier/nothing.yaml"}, "there is no config configs/classifier/nothing.yaml"),
     ({"plot": [{"x": "model.width", "y": "val/loss"}]}, "plot has x: model.width: the varied options are"),
@@ -103,6 +105,23 @@ def test_mistake_in_the_file(in_root, tmp_path, capsys, changes, told):
     assert told in error
     assert error.count("\n") == 1
     assert not (tmp_path / "study").exists()
+
+
+def test_what_stands_there_twice_is_one_trial(in_root, tmp_path, capsys):
+    path = write(tmp_path / "study.yaml", grid={LEARNING_RATE: ["1e-3", 0.001, 0.1]}, seeds=[5, 5, 4])
+    assert read_study(path).planned == [
+        ({LEARNING_RATE: value}, seed) for value in ("1e-3", 0.1) for seed in (5, 4)
+    ]  # fmt: skip
+    assert capsys.readouterr().err.count("has stood there before and is tried once") == 2
+
+
+def test_a_key_that_stands_twice_names_both_lines(in_root, tmp_path):
+    path = write(tmp_path / "study.yaml")
+    text = path.read_text()
+    path.write_text(f"{text}\nseeds: [9]\n")
+    line = 1 + next(number for number, line in enumerate(text.splitlines()) if line.startswith("seeds"))
+    with pytest.raises(UserError, match=f"study.yaml has the key seeds in line {line} and again in line "):
+        read_study(path)
 
 
 def test_quick_size_that_is_not_there(in_root, tmp_path):

@@ -56,7 +56,7 @@ def test_class_paths_of_earlier_versions_are_translated_for_the_parser(tmp_path)
     ("content", "message"),
     [
         (b"- a\n", "holds no options"),
-        (b"a: [", "is no valid YAML"),
+        (b"a: [", "is not valid YAML"),
         (b"a: \xfc\n", "is not UTF-8"),
     ],
 )

@@ -87,8 +87,12 @@ def test_options(capsys, in_tmp_path, options, message):
             "model: {class_path: GAN, init_args: {generator: {class_path: MLPGenerator, init_args: {hidden_dim: 8}}}}",
             "there is no option --model.generator.hidden_dim of MLPGenerator; did you mean hidden_dims",
         ),
+        (
+            "trainer:\n  max_epochs: 3\ntrainer:\n  max_steps: 5",
+            "the config file mine.yaml has the key trainer in line 1 and again in line 3: keep one of them",
+        ),
         ("trainer: {max_epoch: 3}", "there is no option --trainer.max_epoch of Trainer; did you mean max_epochs"),
-        ("model: [", "the config file mine.yaml is no valid YAML: while parsing"),
+        ("model: [", "the config file mine.yaml is not valid YAML: while parsing"),
     ],
 )
 def test_config_files(capsys, in_tmp_path, config, message):
