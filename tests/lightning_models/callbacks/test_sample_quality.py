@@ -78,13 +78,21 @@ def summary(run_dir):
     return json.loads((run_dir / "summary.json").read_text())
 
 
-@pytest.fixture
-def trained(tmp_path, with_classifier):
+@pytest.fixture(scope="module")
+def trained_once(classifier, tmp_path_factory):
     """A run of five epochs of a conditional GAN, measured after the second, the fourth and the last."""
-    run_dir = tmp_path / "run"
+    run_dir = tmp_path_factory.mktemp("trained") / "run"
     epochs = ["--trainer.max_epochs", "5", "--quality.every_n_epochs", "2", "--quality.num_samples_in_fit", "100"]
-    cli.main([*GENERATOR, *epochs, "--model.conditional", "true", "--run_dir", str(run_dir)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(classifier.parents[2]))
+        cli.main([*GENERATOR, *epochs, "--model.conditional", "true", "--run_dir", str(run_dir)])
     return run_dir
+
+
+@pytest.fixture
+def trained(trained_once, with_classifier):
+    """That run, with its classifier in the cache."""
+    return trained_once
 
 
 def test_a_fit_is_measured_and_keeps_its_best_weights(trained):
@@ -197,6 +205,7 @@ def test_a_vae_is_measured(tmp_path, with_classifier):
     assert (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()  # by the ELBO
 
 
+@pytest.mark.full
 def test_a_diverged_generator_is_named_and_the_rest_goes_on(tmp_path, with_classifier, capsys, monkeypatch):
     monkeypatch.setattr(GAN, "decode", lambda self, latent: torch.full((len(latent), *self.image_shape), torch.nan))
     options = ["--quality.num_samples_in_fit", "100", "--samples.grid", "1", "--samples.interpolation_steps", "0"]
@@ -208,6 +217,7 @@ def test_a_diverged_generator_is_named_and_the_rest_goes_on(tmp_path, with_class
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
 
 
+@pytest.mark.full
 def test_too_few_images_leave_the_other_measures(tmp_path, with_classifier, capsys):
     options = ["--quality.num_samples_in_fit", "5", "--trainer.max_epochs", "1", "--run_dir", str(tmp_path / "run")]
     cli.main([*GENERATOR, *options])
