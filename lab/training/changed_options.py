@@ -97,8 +97,8 @@ def check_changes(changes: list[Change], now: dict[str, Any]) -> None:
     refused = [change for change in changes if not may_change(change, now)]
     if refused:
         raise UserError(
-            "a resumed run keeps its data, its seed, its model, the class of its optimizers and whether their learning "
-            "rate is constant, but "
+            "a resumed run keeps its data, its seed, its model, its first weights, the class of its optimizers and "
+            "whether their learning rate is constant, but "
             f"{', '.join(map(str, refused))}: leave that as it was, or start a new run in another --run_dir"
         )
 
@@ -110,7 +110,7 @@ def may_change(change: Change, now: dict[str, Any]) -> bool:
     optimizers and schedules. Options of data modules from other projects are not checked.
     """
     group, _, name = change.option.partition(".")
-    if change.option in ("seed_everything", "model", "data"):
+    if change.option in ("seed_everything", "model", "data", "init_from"):
         return False
     if change.option == "model.schedule":  # the state of an optimizer holds the last rate that one has set
         return "Constant" not in (str(path).rpartition(".")[2] for path in (change.before, change.now))

@@ -32,6 +32,7 @@ from lab.training.changed_options import (
 from lab.training.checkpoint_io import with_atomic_checkpoints
 from lab.training.checkpoints import carried, check_carried, check_checkpoint, check_weights, read_checkpoint
 from lab.training.given import read_given
+from lab.training.init_from import check_family, init_from
 from lab.training.launchers import Launch, check_size, launch_of_children
 from lab.training.mistakes import construction_mistake, parser_message, tidy
 from lab.training.next_steps import next_steps
@@ -148,6 +149,12 @@ class ProjectCLI(OpenLightningCLI):
             action="store_true",
             help="Go on with the run in --run_dir where it has an unfinished one, begin it where it has none.",
         )
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="A checkpoint of the same family whose weights a new fit starts from, as far as they fit.",
+        )
         parser.add_argument("--quiet", action="store_true", help="Write no progress bar, as suits a log file.")
         for name, callback in registry.CALLBACK_OPTIONS.items():
             parser.add_lightning_class_args(callback, name)
@@ -187,7 +194,7 @@ class ProjectCLI(OpenLightningCLI):
         """Check the folder and the checkpoint before anything expensive, and settle the folder's name."""
         options, command = self.options, str(self.subcommand)
         self.run_state.options = options
-        for name in ("run_dir", "ckpt_path"):
+        for name in ("run_dir", "ckpt_path", "init_from"):
             if options[name] is not None:
                 options[name] = os.path.expanduser(options[name])
         check_start_options(options, command)
@@ -205,6 +212,8 @@ class ProjectCLI(OpenLightningCLI):
             raise UserError(needs_checkpoint(str(command)))
         if command == "fit" and (options.resume or options.ckpt_path is not None):
             self.compare_with_earlier_part()
+        if self.starts_from_another():
+            check_family(options.init_from, model)
         if not options.resume:
             self.settle_start()
         self.run_state.folder = self.folder  # what was wrong up to here is no error of the run
@@ -212,6 +221,11 @@ class ProjectCLI(OpenLightningCLI):
             if is_first_process():
                 print(described(self.start))
             raise SystemExit(0)
+
+    def starts_from_another(self) -> bool:
+        """Whether this run is to get the weights of `init_from`; a resumed one has got them already."""
+        options = self.options
+        return self.subcommand == "fit" and options.init_from is not None and options.ckpt_path is None
 
     def settle_start(self) -> None:
         """Find or make the run's folder in the first process, and tell the others."""
@@ -244,7 +258,7 @@ class ProjectCLI(OpenLightningCLI):
         before = recorded_options(checkpoint, path)
         if before is not None:
             now = yaml.safe_load(self.options_text())
-            changes = changed_options(before, now)
+            changes = changed_options({"init_from": None, **before}, now)
             check_changes(changes, now)
             print_changes(changes, now)
 
@@ -323,6 +337,8 @@ class ProjectCLI(OpenLightningCLI):
             (Path(self.options.run_dir) / ERROR_FILE).unlink(missing_ok=True)  # of an earlier start
         reset_seed()  # as Lightning does for several processes: then one process draws the same noise
         try:
+            if self.starts_from_another():
+                init_from(self.options.init_from, self.model)
             start_wandb(self.trainer)
             super().run_subcommand(subcommand)
         except BaseException as error:

@@ -31,7 +31,7 @@ from lightning_models.modules.class_paths import nearest
 JSONARGPARSE, LIGHTNING = (Path(str(library.__file__)).parent for library in (jsonargparse, pytorch_lightning))
 LIBRARIES = (JSONARGPARSE, LIGHTNING, *(Path(str(library.__file__)).parent for library in (lightning_fabric, torch)))
 FIRST_LEVEL = {
-    **{"seed_everything": bool | int, "run_dir": str | None, "ckpt_path": str | None},
+    **{"seed_everything": bool | int, "run_dir": str | None, "ckpt_path": str | None, "init_from": str | None},
     **{"resume": bool, "quiet": bool},
 }
 EXPECTED = {  # what Lightning's own messages leave out
