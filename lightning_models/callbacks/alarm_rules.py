@@ -1,4 +1,4 @@
-"""Rules that recognise a failing adversarial run from observations made every few dozen batches.
+"""Rules that recognise a failing run from observations made every few dozen batches.
 
 The state of a rule is plain numbers, which a checkpoint stores. Its message says what was observed, what that usually
 means and what usually helps.
@@ -6,13 +6,16 @@ means and what usually helps.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import log
 from statistics import median
 from typing import Any
 
 from lab.errors import UserError
 
 EARLY = 5  # first observations, whose median is normal for this run
-UPDATES_TO_LEARN = 1000  # of G, after which samples should differ
+UPDATES_TO_LEARN = 1000  # of G, after which samples should differ; of a VAE, after which its code should be used
+RELAPSE = 1.5  # times the best Frechet distance
+BY_HEART = 0.8  # share of the pairs of a training and a held-out image in which D rates the training image higher
 
 
 class StoppedByAlarmError(UserError):
@@ -38,6 +41,10 @@ class Observation:
         classes: classes that hold at least 1 % of the samples, and of the data; None without a classifier.
         pinned: share of the critic's parameters at their clipping bound; None without clipping.
         not_finite: what holds NaN or infinity, if anything does.
+        distance: Frechet distance of the samples, and what it was measured with: distances of other feature extractors
+            or numbers of images cannot be compared. None where nothing new was measured.
+        membership: how often D rates a training image above a held-out one; None without held-out images.
+        posterior: active latent variables of a VAE, all of them, and the KL in nats per image.
     """
 
     batch: int
@@ -49,6 +56,9 @@ class Observation:
     classes: tuple[int, int] | None = None
     pinned: float | None = None
     not_finite: str | None = None
+    distance: tuple[float, str] | None = None
+    membership: float | None = None
+    posterior: tuple[int, int, float] | None = None
 
 
 class Rule:
@@ -59,17 +69,23 @@ class Rule:
         patience: number of observations in a row with the symptom.
         sees: detects the symptom: describes it, or returns None. It may store numbers in the dict that it is given.
         advice: the likely cause and the usual remedies.
+        needs: fields of an observation that the rule needs at least one of; others are skipped. Empty: it sees all.
     """
 
     def __init__(
-        self, name: str, patience: int, sees: Callable[[Observation, dict[str, Any]], str | None], advice: str
+        self,
+        name: str,
+        patience: int,
+        sees: Callable[[Observation, dict[str, Any]], str | None],
+        advice: str,
+        needs: tuple[str, ...] = (),
     ) -> None:
-        self.name, self.patience, self.sees, self.advice = name, patience, sees, advice
+        self.name, self.patience, self.sees, self.advice, self.needs = name, patience, sees, advice, needs
         self.state: dict[str, Any] = {"in_a_row": 0, "rings": False, "since": None}
 
     def look(self, seen: Observation) -> str | None:
         """The message when the alarm begins to ring, else None; `state["rings"]` tells whether it does."""
-        if self.needs_metrics and not seen.metrics:
+        if self.needs and all(getattr(seen, name) in (None, {}) for name in self.needs):
             return None
         finding = self.sees(seen, self.state)
         if finding is None:
@@ -82,11 +98,6 @@ class Rule:
             return None
         self.state["rings"] = True
         return f"{finding}, since batch {self.state['since']:,}. {self.advice}"
-
-    @property
-    def needs_metrics(self) -> bool:
-        """Whether it needs logged metrics, which not every observation has."""
-        return self.name in ("convergence_failure", "losses_apart", "vanishing_gradient")
 
 
 def discriminator_wins(seen: Observation, state: dict[str, Any]) -> str | None:
@@ -150,6 +161,36 @@ def is_pinned(seen: Observation, state: dict[str, Any]) -> str | None:
     return f"{seen.pinned:.0%} of the critic's parameters lie at the clipping bound"
 
 
+def relapses(seen: Observation, state: dict[str, Any]) -> str | None:
+    """The Frechet distance is more than RELAPSE times its best."""
+    if seen.distance is None:
+        return None
+    distance, measured_with = seen.distance
+    if state.get("measured_with") != measured_with:
+        state.update(measured_with=measured_with, best=distance)
+    best = state["best"] = min(distance, state["best"])
+    if distance <= RELAPSE * best:
+        return None
+    return f"the Frechet distance is {distance:.3g}, its best was {best:.3g}"
+
+
+def learns_by_heart(seen: Observation, state: dict[str, Any]) -> str | None:
+    """D rates training images higher than held-out ones of the same kind."""
+    if seen.membership is None or seen.membership < BY_HEART:
+        return None
+    return f"D rates a training image above a held-out one in {seen.membership:.0%} of the pairs"
+
+
+def posterior_collapses(seen: Observation, state: dict[str, Any]) -> str | None:
+    """The latent vector says nothing about the image, although the VAE has had UPDATES_TO_LEARN updates."""
+    if seen.posterior is None or seen.updates < UPDATES_TO_LEARN:
+        return None
+    active, variables, kl = seen.posterior
+    if active > 0 and kl >= log(2):  # too little to tell one half of the images from the other
+        return None
+    return f"{active} of {variables} latent variables are active, and the KL is {kl:.2g} nats per image"
+
+
 def is_not_finite(seen: Observation, state: dict[str, Any]) -> str | None:
     """A weight, a buffer, a metric or a sample is NaN or infinite."""
     return None if seen.not_finite is None else f"{seen.not_finite} is NaN or infinite"
@@ -170,6 +211,7 @@ def all_rules() -> list[Rule]:
             discriminator_wins,
             "D has won and G learns little from it: check that G's output range is the data's, lower D's learning rate "
             "or size, smooth its labels, put noise on its inputs, or use spectral normalization",
+            ("metrics",),
         ),
         Rule(
             "losses_apart",
@@ -177,18 +219,21 @@ def all_rules() -> list[Rule]:
             losses_apart,
             "D has won: lower its learning rate, regularize it (spectral normalization, R1), or use the least squares "
             "or the Wasserstein loss",
+            ("metrics",),
         ),
         Rule(
             "vanishing_gradient",
             5,
             gradient_vanishes,
             "G does not learn any more: use the non-saturating loss, a weaker D, or a Wasserstein loss with a penalty",
+            ("metrics",),
         ),
         Rule(
             "mode_collapse",
             5,
             collapses,
             "G repeats itself: try more latent variables, a lower learning rate for G, another seed, or another loss",
+            ("diversity", "nearest", "classes"),
         ),
         Rule(
             "pinned_weights",
@@ -196,5 +241,30 @@ def all_rules() -> list[Rule]:
             is_pinned,
             "The clipping bound shapes the critic more than the data do: raise clip_value, lower the learning rate, or "
             "use WGANGP",
+            ("pinned",),
+        ),
+        Rule(
+            "quality_relapse",
+            3,
+            relapses,
+            "The best weights are in best.ckpt: stop here, lower the learning rates, average G's weights (ema_decay), "
+            "or, with few images, augment D's inputs",
+            ("distance",),
+        ),
+        Rule(
+            "memorizing_discriminator",
+            5,
+            learns_by_heart,
+            "The images are too few for this D: augment its inputs (--model.augmentation DiffAugment), flip images, "
+            "take a smaller D, or stop earlier",
+            ("membership",),
+        ),
+        Rule(
+            "posterior_collapse",
+            5,
+            posterior_collapses,
+            "The decoder ignores its input: lower beta, warm the KL up (kl_warmup_epochs), give each variable some "
+            "free bits, or take a weaker decoder",
+            ("posterior",),
         ),
     ]

@@ -3,33 +3,44 @@
 import json
 import math
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch import Tensor, nn
+from torch import Tensor
 
 from lab.files import atomic_write
+from lightning_models.callbacks.alarm_measures import (
+    Images,
+    diversity,
+    membership,
+    nearest,
+    not_finite,
+    pinned,
+    posterior_use,
+    ratio,
+    some_of,
+)
 from lightning_models.callbacks.alarm_rules import Observation, RestartAskedError, StoppedByAlarmError, all_rules
+from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.drawing.pictures import to_picture
 from lightning_models.feature_extractors.choice import choose_extractor, classifier_name
 from lightning_models.feature_extractors.classifier import find_classifier
 from lightning_models.feature_extractors.networks import FeatureExtractor
 from lightning_models.gan import GAN
-from lightning_models.losses.regularizers import WeightClipping
 from lightning_models.modules.checks import check_at_least
 from lightning_models.tracking.media import save_picture
 from lightning_models.tracking.wandb_runs import send_alert
+from lightning_models.vae import VAE
 
 SAMPLES = 128
 OnAlarm = Literal["warn", "stop", "restart"]
 
 
 class Alarms(Callback):
-    """Flags failing adversarial runs during training; see docs/alarms.md.
+    """Flags failing runs during training; see docs/alarms.md.
 
     An alarm is printed, stored in `alarms.json` and sent to W&B, with a grid of samples. By default the run goes on as
     it would without alarms: their samples come from a generator of their own. NaN and infinity stop a run of any family
@@ -53,6 +64,8 @@ class Alarms(Callback):
         self.raised: list[dict[str, Any]] = []
         self.classifier: FeatureExtractor | None = None
         self.last_metrics: dict[str, float] = {}
+        self.training: Images | None = None
+        self.held_out: Images | None = None
         self.real: Tensor | None = None  # (SAMPLES, channels, height, width) in [0, 1], of the first batches
 
     def state_dict(self) -> dict[str, Any]:
@@ -65,9 +78,13 @@ class Alarms(Callback):
             rule.state.update(state_dict["rules"].get(rule.name, {}))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open the classifier of the data, if a fitting one is published."""
+        """Choose images to observe and, for a GAN, open the classifier of the data, if a fitting one is published."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if not (self.enabled and isinstance(pl_module, GAN)) or data is None:
+        if not (self.enabled and isinstance(pl_module, (GAN, VAE))) or data is None:
+            return
+        self.training = some_of(data, ("train",), SAMPLES)
+        self.held_out = some_of(data, ("val", "test"), SAMPLES)
+        if not isinstance(pl_module, GAN):
             return
         if find_classifier(classifier_name(data)) is not None and not getattr(data, "classified_by_channel", False):
             with isolate_rng():
@@ -85,6 +102,15 @@ class Alarms(Callback):
             self.real = images if self.real is None else torch.cat([self.real, images])[:SAMPLES]
         if trainer.global_step % self.every_n_batches == 0:
             self.look(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the quality of samples, if it was measured."""
+        for quality in trainer.callbacks:  # type: ignore[attr-defined]
+            measured = quality.measured if self.enabled and isinstance(quality, SampleQuality) else None
+            if measured is not None and measured.batch == trainer.global_step:
+                seen = Observation(measured.batch, distance=(measured.fid, measured.how))
+                samples = pl_module.sample(SAMPLES, seed=0)  # type: ignore[operator]
+                self.observe(trainer, pl_module, seen, samples)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Refuse to checkpoint NaN or infinity: the run stops, and the last good checkpoint stays."""
@@ -108,7 +134,9 @@ class Alarms(Callback):
                 found = found or name
         found = any_process(trainer, found)
         if not isinstance(pl_module, GAN):
-            self.observe(trainer, pl_module, Observation(trainer.global_step, metrics=metrics, not_finite=found))
+            batch, vae = trainer.global_step, pl_module if isinstance(pl_module, VAE) and not found else None
+            posterior = None if vae is None else posterior_use(vae, self.training)
+            self.observe(trainer, pl_module, Observation(batch, batch, metrics, not_finite=found, posterior=posterior))
             return
         samples = None if found else pl_module.sample(SAMPLES, seed=0)
         if samples is not None and not samples.isfinite().all():
@@ -123,6 +151,7 @@ class Alarms(Callback):
             classes=None if samples is None else self.classes_of(samples, pl_module),
             pinned=pinned(pl_module),
             not_finite=found,
+            membership=None if found else membership(pl_module, self.training, self.held_out),
         )
         self.observe(trainer, pl_module, seen, samples)
 
@@ -197,16 +226,6 @@ class Alarms(Callback):
             unfinished.write_text(json.dumps(self.raised, indent=2) + "\n")
 
 
-def not_finite(module: nn.Module) -> str | None:
-    """The name of the first weight or buffer that holds NaN or infinity; None if all are finite."""
-    tensors = [(name, t) for name, t in [*module.named_parameters(), *module.named_buffers()] if t.is_floating_point()]
-    sums = torch.stack([t.detach().sum(dtype=torch.float32) for _, t in tensors])  # one transfer for all
-    for (name, _), total in zip(tensors, sums.tolist(), strict=True):
-        if not math.isfinite(total):
-            return name
-    return None
-
-
 def skips_overflows(trainer: Trainer) -> bool:
     """Whether gradients may overflow in a healthy run: with a loss scaler, which skips such a step and scales less."""
     return getattr(trainer.precision_plugin, "scaler", None) is not None
@@ -216,31 +235,3 @@ def any_process(trainer: Trainer, found: str | None) -> str | None:
     """What this process found, else a note if another one found something; None if none did."""
     somebody = not trainer.strategy.reduce_boolean_decision(found is None, all=True)
     return found or ("a number of another process" if somebody else None)
-
-
-def diversity(images: Tensor) -> float:
-    """Mean Euclidean distance between two different images (count, ...)."""
-    return float(torch.pdist(images.flatten(1).float()).mean())
-
-
-def nearest(images: Tensor) -> float:
-    """Median over the images (count, ...) of the Euclidean distance to the nearest other one."""
-    pixels = images.flatten(1).float()
-    distances = torch.cdist(pixels, pixels).fill_diagonal_(torch.inf)
-    return float(distances.amin(dim=1).median())
-
-
-def ratio(measure: Callable[[Tensor], float], samples: Tensor | None, real: Tensor | None) -> float | None:
-    """`measure` of samples, relative to that of real images; None without them, or if the real images are all alike."""
-    if samples is None or real is None or (of_real := measure(real)) == 0:
-        return None
-    return measure(samples) / of_real
-
-
-def pinned(gan: GAN) -> float | None:
-    """Share of the critic's parameters at the clipping bound; None where nothing clips them."""
-    bounds = [part.clip_value for part in gan.regularizers.parts if isinstance(part, WeightClipping)]
-    if not bounds:
-        return None
-    values = torch.cat([p.detach().flatten() for p in gan.discriminator.parameters()])
-    return float((values.abs() >= 0.999 * min(bounds)).float().mean())

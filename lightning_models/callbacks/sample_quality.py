@@ -1,7 +1,7 @@
 """The quality of generated images, during training and of a checkpoint."""
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, cast
 
 import torch
@@ -30,6 +30,15 @@ class ImageData(Protocol):
     train_images: Tensor
     val_images: Tensor
     test_images: Tensor
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A Frechet distance, the batch after which it was measured, and how: what another must share to be compared."""
+
+    batch: int
+    fid: float
+    how: str
 
 
 class SampleQuality(Callback):
@@ -67,6 +76,7 @@ class SampleQuality(Callback):
         self.every_n_epochs, self.seed = every_n_epochs, seed
         self.network: FeatureExtractor | None = None
         self.report: dict[str, Any] = {}  # of the last measurement: the network, numbers of images, baseline, problems
+        self.measured: Distance | None = None  # the last one of a fit
         self.baselines: dict[tuple[Part, int], dict[str, float]] = {}
         self.kept: dict[tuple[str, int], Features] = {}  # of real images
         self.told: set[str] = set()
@@ -159,6 +169,9 @@ class SampleQuality(Callback):
             self.baselines[part, num_samples] = self.baseline(trainer, network, real, others, device)
         self.report["baseline"] = self.baselines.get((part, num_samples), {})
         self.report["values"], self.report["problems"] = measured.values, measured.problems
+        if part == "val" and "fid" in measured.values:
+            how = f"{network.fingerprint} {n_fake} {len(real)} {self.seed}"
+            self.measured = Distance(trainer.global_step, float(measured.values["fid"]), how)
         for problem in measured.problems:
             self.tell(trainer, f"quality      {problem}")
         logged = {f"{part}/{name}": value for name, value in measured.values.items()}

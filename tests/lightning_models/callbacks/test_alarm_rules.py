@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -5,6 +6,11 @@ import pytest
 from lightning_models.callbacks.alarm_rules import Observation, all_rules
 
 HEALTHY = {"d_loss": 1.1, "g_loss": 1.2, "d_accuracy_real": 0.7, "d_accuracy_fake": 0.8, "g_gradient_norm": 3.0}
+
+WELL = {
+    **{"diversity": 0.95, "nearest": 0.8, "classes": (10, 10), "pinned": 0.3},
+    **{"distance": (10.0, "network n"), "membership": 0.6, "posterior": (8, 20, 12.0), "updates": 5000},
+}
 
 
 def run(name, observations):
@@ -28,7 +34,7 @@ def seen(count, first=1, **options):
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.name)
 def test_nothing_rings_for_a_healthy_run(rule):
-    assert not any(rule.look(look) for look in seen(60, diversity=0.95, nearest=0.8, classes=(10, 10), pinned=0.3))
+    assert not any(rule.look(look) for look in seen(60, **WELL))
 
 
 def test_a_discriminator_that_is_always_right_rings_once():
@@ -98,6 +104,60 @@ def test_pinned_weights():
     assert run("pinned_weights", seen(9, pinned=0.85))[0] == [250]
 
 
+def distances(*values, how="network n"):
+    return [Observation(100 * k, distance=(value, how)) for k, value in enumerate(values, start=1)]
+
+
+def test_a_quality_relapse_is_three_measurements_running_above_one_and_a_half_times_the_best():
+    rang, message = run("quality_relapse", distances(40, 20, 30.1, 30.1, 35))
+    assert rang == [500]
+    assert message.startswith("the Frechet distance is 35, its best was 20, since batch 300. ")
+    assert run("quality_relapse", distances(40, 20, 30.0, 30.0, 30.0))[0] == []  # 1.5 times is not above it
+    assert run("quality_relapse", distances(40, 20, 31, 31, 29, 31, 31))[0] == []  # not running
+    assert run("quality_relapse", distances(40, 20, 31, 31, 31, 31, 29, 31, 31, 31))[0] == [500, 1000]
+
+
+def test_only_distances_that_were_measured_alike_are_compared():
+    assert run("quality_relapse", [*distances(1, 1), *distances(9, 9, 9, 9, how="another network")])[0] == []
+
+
+def test_a_relapse_is_not_interrupted_by_looks_without_a_measurement():
+    looks = [look for pair in zip(distances(20, 31, 31, 31), seen(4), strict=True) for look in pair]
+    assert run("quality_relapse", looks)[0] == [400]
+
+
+def test_a_measurement_is_no_look_for_the_other_rules():
+    apart = seen(5, diversity=0.2, updates=2000)
+    looks = [look for pair in zip(apart, distances(1, 1, 1, 1, 1), strict=True) for look in pair]
+    assert run("mode_collapse", looks)[0] == [250]
+
+
+def test_a_relapse_goes_on_after_a_resume():
+    first, second = (next(rule for rule in all_rules() if rule.name == "quality_relapse") for _ in range(2))
+    *before, last = distances(20, 31, 31, 31)
+    assert not any(first.look(look) for look in before)
+    second.state.update(json.loads(json.dumps(first.state)))
+    assert second.look(last)
+
+
+def test_a_discriminator_that_knows_its_images_by_heart():
+    rang, message = run("memorizing_discriminator", seen(6, membership=0.8))
+    assert rang == [250]
+    assert message.startswith("D rates a training image above a held-out one in 80% of the pairs, since batch 50. The")
+    assert run("memorizing_discriminator", seen(20, membership=0.799))[0] == []
+    assert run("memorizing_discriminator", seen(20))[0] == []
+
+
+def test_a_posterior_that_says_nothing():
+    late = {"updates": 1000}
+    rang, message = run("posterior_collapse", seen(6, posterior=(0, 20, 5.0), **late))
+    assert rang == [250]
+    assert message.startswith("0 of 20 latent variables are active, and the KL is 5 nats per image, since batch 50. ")
+    assert run("posterior_collapse", seen(6, posterior=(20, 20, 0.69), **late))[0] == [250]  # ln 2 = 0.693
+    assert run("posterior_collapse", seen(20, posterior=(1, 20, 0.70), **late))[0] == []
+    assert run("posterior_collapse", seen(20, posterior=(0, 20, 0.0), updates=999))[0] == []
+
+
 def test_nan_rings_at_once():
     rang, message = run("not_finite", [Observation(7, not_finite="train/d_loss")])
     assert rang == [7]
@@ -163,6 +223,6 @@ def test_observations_without_new_metrics_neither_count_nor_interrupt(name):
 
 def test_the_memory_of_a_rule_is_plain():
     for rule in all_rules():
-        for look in seen(8, diversity=math.inf):
+        for look in [*seen(8, diversity=math.inf), *distances(1, 2)]:
             rule.look(look)
-        assert all(isinstance(value, (int, float, bool, list, type(None))) for value in rule.state.values())
+        assert all(isinstance(value, (int, float, bool, str, list, type(None))) for value in rule.state.values())

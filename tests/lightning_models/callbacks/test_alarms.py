@@ -1,4 +1,5 @@
 import json
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -10,10 +11,21 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 
 import cli
 from datamodules.tensor_dataset import TensorLoader
+from lightning_models.callbacks.alarm_measures import (
+    diversity,
+    membership,
+    nearest,
+    not_finite,
+    posterior_use,
+    ratio,
+    some_of,
+)
 from lightning_models.callbacks.alarm_rules import Observation, StoppedByAlarmError
-from lightning_models.callbacks.alarms import Alarms, diversity, nearest, not_finite, ratio
+from lightning_models.callbacks.alarms import Alarms
+from lightning_models.callbacks.sample_quality import Distance, SampleQuality
 from lightning_models.gan_variants import LSGAN
 from lightning_models.modules.injection import default
+from lightning_models.vae import VAE
 
 GAN = [
     *(
@@ -195,3 +207,67 @@ def test_what_is_measured():
     assert ratio(nearest, points, points) is None  # real images that are alike say nothing
     assert ratio(diversity, points, 2 * points) == pytest.approx(0.5)
     assert ratio(diversity, None, points) is None
+
+
+def data_of(training, held_out, labels=None):
+    """A data module's images and labels."""
+    parts = {"train": training, "val": held_out[:0], "test": held_out}
+    data = {f"{name}_images": images for name, images in parts.items()}
+    return SimpleNamespace(**data, **{f"{name}_labels": torch.zeros(len(i), dtype=int) for name, i in parts.items()})
+
+
+def test_membership_is_the_area_under_the_curve(monkeypatch):
+    """By a D that says how bright an image is: of two and three images, all six pairs."""
+    gan = small_gan()
+    monkeypatch.setattr(gan.discriminator, "forward", lambda images: images.mean(dim=(1, 2, 3)).unsqueeze(1))
+    grey = [torch.full((1, 8, 8), level, dtype=torch.uint8) for level in (10, 20, 30, 40)]
+    data = data_of(torch.stack([grey[1], grey[3]]), torch.stack([grey[0], grey[1], grey[2]]))
+    training, held_out = some_of(data, ("train",), 128), some_of(data, ("val", "test"), 128)
+    assert membership(gan, training, held_out) == pytest.approx((1 + 0.5 + 0 + 3) / 6)
+    assert membership(gan, training, some_of(data, ("val",), 128)) is None
+    assert len(some_of(data, ("test",), 2).pixels) == 2
+    assert gan.discriminator.training
+
+
+def test_use_of_the_posterior(monkeypatch):
+    """Two variables: one follows the image, one has the prior's mean and a smaller variance."""
+    vae = VAE((1, 8, 8), latent_dim=2, encoder=default("lightning_models.networks.MLPDiscriminator"))
+    brightness = lambda images: images.mean(dim=(1, 2, 3))  # noqa: E731
+    zero = torch.zeros(2)
+    code = lambda images: torch.stack([10 * brightness(images), zero, zero, zero - 1], dim=1)  # noqa: E731
+    monkeypatch.setattr(vae.encoder, "forward", code)
+    images = torch.stack([torch.zeros(1, 8, 8), torch.full((1, 8, 8), 51.0)]).to(torch.uint8)
+    used = posterior_use(vae, some_of(data_of(images, images), ("train",), 128))
+    by_hand = torch.distributions.kl_divergence(
+        torch.distributions.Normal(torch.tensor([[0.0, 0.0], [2.0, 0.0]]), torch.tensor([1.0, math.exp(-0.5)])),
+        torch.distributions.Normal(0.0, 1.0),
+    )
+    assert used[:2] == (1, 2)
+    assert used[2] == pytest.approx(float(by_hand.sum(dim=1).mean()), rel=1e-5)
+    assert posterior_use(vae, None) is None
+
+
+def test_the_measured_quality_is_looked_at_and_a_relapse_stops_the_run(tmp_path, capsys, monkeypatch):
+    worse = iter([1.0, 2.0, 2.0, 2.0, 2.0])
+
+    def measure(self, trainer, *args):
+        self.measured = Distance(trainer.global_step, next(worse), "a network")
+
+    monkeypatch.setattr(SampleQuality, "measure", measure)
+    options = ["--trainer.max_epochs", "5", "--trainer.limit_train_batches", "3", "--quality.every_n_epochs", "1"]
+    run_dir = tmp_path / "run"
+    fails(*GAN, *options, "--alarms.on_alarm", "stop", "--run_dir", str(run_dir))
+    assert "by an alarm, quality_relapse: the Frechet distance is 2, its best was 1" in capsys.readouterr().err
+    (alarm,) = [each for each in alarms(run_dir) if each["name"] == "quality_relapse"]
+    assert alarm["batch"] == 12
+    assert (run_dir / "samples" / "alarm-quality_relapse-0000012.png").is_file()
+    assert weights(run_dir)["callbacks"]["Alarms"]["rules"]["quality_relapse"]["in_a_row"] == 2
+
+
+def test_a_vae_whose_beta_is_far_too_large_collapses(tmp_path, monkeypatch):
+    monkeypatch.setattr("lightning_models.callbacks.alarm_rules.UPDATES_TO_LEARN", 0)
+    run_dir = tmp_path / "run"
+    vae = ["fit", "-c", "configs/vae/digits.yaml", "--quiet", "--trainer.accelerator", "cpu", "--model.beta", "1e4"]
+    vae += ["--trainer.max_epochs", "3", "--trainer.limit_val_batches", "0", "--alarms.every_n_batches", "5"]
+    cli.main([*vae, "--run_dir", str(run_dir)])
+    assert [alarm["name"] for alarm in alarms(run_dir)] == ["posterior_collapse"]
