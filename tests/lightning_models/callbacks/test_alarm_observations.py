@@ -94,7 +94,7 @@ def test_an_alarm_rings_ends_and_rings_again(tmp_path, monkeypatch, on_alarm, ki
     monkeypatch.setattr(module_of_alarms, "send_alert", lambda trainer, title, text: sent.append((title, text)))
     alarms = Alarms(on_alarm=on_alarm)
     pinned = [Observation(batch, pinned=0.9) for batch in range(1, 6)]
-    looks = [*pinned, Observation(6), *pinned, Observation(7)]
+    looks = [*pinned, Observation(6, pinned=0.5), *pinned, Observation(7, pinned=0.5)]
     if kind is not None:
         for look in looks[:4]:
             alarms.observe(process(tmp_path), None, look)

@@ -49,7 +49,13 @@ def images(brightness, count):
 
 def process(data, fn="validate", rank=0, size=1, **attributes):
     strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
-    known = {"datamodule": data, "state": SimpleNamespace(fn=fn), "global_rank": rank, "world_size": size}
+    known = {
+        "datamodule": data,
+        "state": SimpleNamespace(fn=fn),
+        "global_rank": rank,
+        "world_size": size,
+        "global_step": 8,
+    }
     return SimpleNamespace(
         **known | {"is_global_zero": True, "strategy": strategy, "lightning_module": Constant()} | attributes
     )
