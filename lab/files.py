@@ -44,9 +44,15 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
+# Control characters, ends of lines, and marks that turn the direction of writing; joiners of letters and emoji stay.
+UNSHOWN = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+REPLACED = dict.fromkeys(UNSHOWN, "\N{REPLACEMENT CHARACTER}")
+ESCAPED = {code: f"\\x{code:02x}" for code in UNSHOWN}
+
+
 def displayable(name: str) -> str:
-    """A file's name with replacement characters for bytes that are not UTF-8, which no terminal or figure shows."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A file's name on one line, with replacement characters for control characters and bytes that are not UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace").translate(REPLACED)
 
 
 def displayable_names(names: Sequence[str]) -> list[str]:
@@ -54,4 +60,5 @@ def displayable_names(names: Sequence[str]) -> list[str]:
     shown = [displayable(name) for name in names]
     if len(set(shown)) == len(set(names)):
         return shown
-    return [name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for name in names]
+    raw = [name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for name in names]
+    return [name.translate(ESCAPED) for name in raw]

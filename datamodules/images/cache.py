@@ -42,7 +42,8 @@ def load_images(listing: ImageListing, image_size: int, channels: int, cache_dir
     key = hashlib.sha256(json.dumps([FORMAT, image_size, channels, contents]).encode()).hexdigest()
     user_cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = expanded(cache_dir or f"{user_cache}/lightning_models")
-    cache_file = folder / f"{listing.path.stem}-{image_size}px-{key[:16]}.pt"
+    # PyTorch maps no file into memory whose name is not UTF-8, and names end at 255 bytes
+    cache_file = folder / f"{displayable(listing.path.stem)[:50]}-{image_size}px-{key[:16]}.pt"
     if cache_file.exists():
         try:
             cached: Tensor = torch.load(cache_file, mmap=True, weights_only=True)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import stat
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -115,13 +116,8 @@ def _header_of(path: str) -> bytes:
 
 def list_zip(path: Path) -> FoundFiles:
     r"""The images in the zip `path`; folders may be written with / or \, and of equal names the last one counts."""
-    if not zipfile.is_zipfile(path):
-        raise UserError(
-            f"{path} ({path.stat().st_size:,} bytes) is neither a folder nor a complete .zip: "
-            "copy it again if it was cut short, or unpack it and give the folder"
-        )
     found = FoundFiles()
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         entries = _entries(archive)
         if repeated := sum(not entry.is_dir() for entry in archive.infolist()) - sum(
             not name.endswith("/") for name in entries
@@ -141,6 +137,23 @@ def list_zip(path: Path) -> FoundFiles:
     return found
 
 
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """The zip `path`, opened to read.
+
+    Raises:
+        UserError: if it is none, or not whole.
+    """
+    try:
+        if path.is_file():  # a pipe would be waited for
+            return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error):
+        pass  # which one is raised depends on what is broken
+    raise UserError(
+        f"{displayable(str(path))} ({path.stat().st_size:,} bytes) is neither a folder nor a complete .zip: "
+        "copy it again if it was cut short, or unpack it and give the folder"
+    )
+
+
 def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     r"""The entries of a zip by their names with / for \; folders end in /."""
     entries = {}
@@ -156,7 +169,7 @@ def _header_in(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(entry) as file:
             return file.read(HEADER_BYTES)
-    except (RuntimeError, NotImplementedError, zipfile.BadZipFile):
+    except Exception:  # what the decompressors raise has no common class
         return b""  # encrypted, damaged or compressed in an unknown way, and not an image by its name
 
 
@@ -166,6 +179,6 @@ def opened(path: Path) -> Iterator[Callable[[str], BinaryIO]]:
     if path.is_dir():
         yield lambda name: (path / name).open("rb")
     else:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             entries = _entries(archive)
             yield lambda name: io.BytesIO(archive.read(entries[name]))

@@ -11,6 +11,7 @@ from lab.errors import UserError
 from lab.files import displayable
 
 COLUMNS = ("label", "text")
+DELIMITERS = (",", ";", "\t", "|")  # spreadsheets write semicolons where the comma is the decimal mark
 
 
 def read_csv(path: Path, ascii_only: bool) -> LinesOfClass:
@@ -19,10 +20,10 @@ def read_csv(path: Path, ascii_only: bool) -> LinesOfClass:
     Raises:
         UserError: if a column is missing, a row is cut short or has no label, or there is a single class.
     """
-    name = displayable(str(path))
-    rows = csv.reader(io.StringIO(read_text(path)), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    name, content = displayable(str(path)), read_text(path)
+    rows = csv.reader(io.StringIO(content), delimiter=delimiter_of(content))
     try:
-        header = [column.strip().lower() for column in next(rows, [])]
+        header = columns_of(next(rows, []))
         if missing := [column for column in COLUMNS if column not in header]:
             raise UserError(
                 f"{name} has no column `{missing[0]}`: its first row is {', '.join(header) or 'empty'}, expected the "
@@ -42,3 +43,21 @@ def read_csv(path: Path, ascii_only: bool) -> LinesOfClass:
     if len(classes) < 2:
         raise UserError(f"{name} holds {len(classes)} classes: a classifier needs at least two")
     return dict(sorted(classes.items()))
+
+
+def delimiter_of(content: str) -> str:
+    """What stands between the columns: the first of DELIMITERS at which the first row has both COLUMNS, or a comma."""
+    first_row = content.partition("\n")[0]
+    return next(
+        (
+            one
+            for one in DELIMITERS
+            if set(COLUMNS) <= set(columns_of(next(csv.reader([first_row], delimiter=one), [])))
+        ),
+        DELIMITERS[0],
+    )
+
+
+def columns_of(row: list[str]) -> list[str]:
+    """The names of the columns in lower case, without blanks around them."""
+    return [column.strip().lower() for column in row]

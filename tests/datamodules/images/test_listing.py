@@ -120,10 +120,12 @@ def test_folder_without_images_says_what_was_looked_for(tmp_path):
         ready(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip at all", None])
+@pytest.mark.parametrize("content", [b"", b"no zip at all", None, "directory"])
 def test_file_that_is_no_whole_zip_is_refused(tmp_path, content):
     zip_path = zip_folder(write_image_folder(tmp_path / "cats", 3), tmp_path / "cats.zip")
-    zip_path.write_bytes(zip_path.read_bytes()[:-30] if content is None else content)
+    whole = zip_path.read_bytes()
+    broken = {None: whole[:-30], "directory": whole.replace(b"PK\1\2", b"PK\1\0")}
+    zip_path.write_bytes(broken.get(content, content))
     with pytest.raises(ValueError, match=r"cats.zip \([\d,]+ bytes\) is neither a folder nor a complete .zip: copy it"):
         ready(zip_path)
 

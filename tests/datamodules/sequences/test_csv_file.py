@@ -25,6 +25,13 @@ def test_tabs_separate_the_columns_of_a_tsv(tmp_path):
     }
 
 
+@pytest.mark.parametrize("delimiter", [";", "|", "\t"])
+def test_the_first_row_says_what_separates_the_columns(tmp_path, delimiter):
+    rows = [["id", "label", "text"], ["1", "a", "one, two"], ["2", "b", "x"]]
+    text = "\n".join(map(delimiter.join, rows))
+    assert read_csv(written(tmp_path / "x.csv", text), False) == {"a": ["one, two"], "b": ["x"]}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
