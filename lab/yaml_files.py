@@ -1,5 +1,6 @@
 """YAML in which no key stands twice: PyYAML silently takes the last one."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,9 @@ def check_keys(text: str, source: str) -> None:
 
 def mappings(root: yaml.Node | None) -> Iterator[yaml.MappingNode]:
     """Every mapping below a node, once; aliases may form circles."""
-    pending, seen = [root], set()
+    pending, seen = deque([root]), set()
     while pending:
-        node = pending.pop(0)
+        node = pending.popleft()
         if node is None or id(node) in seen:
             continue
         seen.add(id(node))

@@ -38,8 +38,9 @@ def without_repetitions(path: Path, kind: str, space: Any, labels: list[Any]) ->
 
 def tell(path: Path, what: str, given: list[Any], kept: list[int]) -> None:
     """Say in one line what is not tried twice."""
-    if dropped := [str(item) for place, item in enumerate(given) if place not in kept]:
-        print(f"{path}: the {what} {', '.join(dropped)} has stood there before and is tried once", file=sys.stderr)
+    places = set(kept)
+    if dropped := [str(item) for place, item in enumerate(given) if place not in places]:
+        print(f"{path}: {what} {', '.join(dropped)}: equal to an earlier one, tried once", file=sys.stderr)
 
 
 def first_places(texts: list[str]) -> list[int]:

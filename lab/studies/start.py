@@ -40,6 +40,8 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
         raise UserError(f"--study_dir {study_dir} is a file: give a folder that does not exist yet")
     if path.is_file():
         there = read_yaml(path)
+        if not isinstance(there, dict):
+            raise UserError(f"{path} holds no study: restore it, or choose another --study_dir")
         ours = study.as_dict()
         differing = [key for key in ours if there.get(key) != ours[key]]
         if differing:

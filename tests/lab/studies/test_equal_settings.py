@@ -42,16 +42,14 @@ def test_what_is_no_yaml_is_text():
 def test_a_grid(capsys):
     grid = {"lr": ["1e-3", 0.001, 0.01, 0.01], "width": [8, 16]}
     assert without_repetitions(PATH, "grid", grid, []) == ({"lr": ["1e-3", 0.01], "width": [8, 16]}, [])
-    assert capsys.readouterr().err == (
-        "study.yaml: the value of lr 0.001, 0.01 has stood there before and is tried once\n"
-    )
+    assert capsys.readouterr().err == ("study.yaml: value of lr 0.001, 0.01: equal to an earlier one, tried once\n")
 
 
 def test_a_list_with_its_labels(capsys):
     settings = [{"lr": 1, "w": 2}, {"lr": 3}, {"w": 2.0, "lr": "1"}]
     found = without_repetitions(PATH, "list", settings, ["a", "b", "c"])
     assert found == ([{"lr": 1, "w": 2}, {"lr": 3}], ["a", "b"])
-    assert "the setting {'w': 2.0, 'lr': '1'} has stood" in capsys.readouterr().err
+    assert "setting {'w': 2.0, 'lr': '1'}: equal" in capsys.readouterr().err
     assert without_repetitions(PATH, "list", settings, [])[1] == []
 
 

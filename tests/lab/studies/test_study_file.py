@@ -112,7 +112,7 @@ def test_what_stands_there_twice_is_one_trial(in_root, tmp_path, capsys):
     assert read_study(path).planned == [
         ({LEARNING_RATE: value}, seed) for value in ("1e-3", 0.1) for seed in (5, 4)
     ]  # fmt: skip
-    assert capsys.readouterr().err.count("has stood there before and is tried once") == 2
+    assert capsys.readouterr().err.count("equal to an earlier one, tried once") == 2
 
 
 def test_a_key_that_stands_twice_names_both_lines(in_root, tmp_path):
