@@ -4,17 +4,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from lightning_fabric.utilities.seed import reset_seed
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from lab.compat.class_changes import keep_only_what_was_set
-from lab.compat.lightning_cli import OpenLightningCLI
 from lab.compat.whole_numbers import keep_whole_numbers
 from lab.errors import UserError, UserFileError
 from lab.outcome import ERROR_FILE
@@ -31,15 +29,13 @@ from lab.training.changed_options import (
 )
 from lab.training.checkpoint_io import with_atomic_checkpoints
 from lab.training.checkpoints import carried, check_carried, check_checkpoint, check_weights, read_checkpoint
-from lab.training.given import read_given
 from lab.training.init_from import check_family, init_from
 from lab.training.launchers import Launch, check_size, launch_of_children
-from lab.training.mistakes import construction_mistake, parser_message, tidy
-from lab.training.next_steps import next_steps
-from lab.training.numbers_in_range import check_numbers
+from lab.training.mistakes import construction_mistake
+from lab.training.next_steps import next_steps, results
 from lab.training.optimizer_options import GivenOptimizerOptions
-from lab.training.option_checks import check_names
-from lab.training.own_config import other_place, with_own_config
+from lab.training.options_cli import OptionsCLI, needs_checkpoint
+from lab.training.own_config import other_place
 from lab.training.precision import check_precision, usable_precision
 from lab.training.predictions import write_predictions
 from lab.training.processes import Processes
@@ -73,22 +69,7 @@ class Run:
     status: int = 0  # with which the command ends
 
 
-class Parser(LightningArgumentParser):
-    """A parser that raises what is wrong with a value instead of printing pages and exiting."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise it. The parser of a class is nested in others, which would put their text around it."""
-        cause = ex
-        while cause is not None and not isinstance(cause, ParserError):
-            cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]  # raised by parsers only
-        raise cause or ParserError(message) from ex
-
-
-class ParserError(Exception):
-    """What jsonargparse says of an option."""
-
-
-class ProjectCLI(OpenLightningCLI):
+class ProjectCLI(OptionsCLI):
     """LightningCLI in subclass mode: `--model GAN --data MNIST`, or a config file that names them.
 
     Args:
@@ -101,26 +82,24 @@ class ProjectCLI(OpenLightningCLI):
     """
 
     def __init__(self, args: list[str], callbacks: Sequence[Callback] = (), run: Run | None = None) -> None:
-        self.arguments, self.extra_callbacks, self.run_state = args, callbacks, run or Run()
+        self.extra_callbacks, self.run_state = callbacks, run or Run()
         self.folder: RunFolder | None = None
         self.lock: RunLock | None = None  # on the run folder, until the run ends
         self.from_checkpoint: list[str] = []  # options of the data that come from the checkpoint
-        self.has_own_config = False  # whether all that is not given comes from the checkpoint
         quieten_libraries()
         keep_whole_numbers()
         keep_only_what_was_set()
         try:
             super().__init__(
-                LightningModule,
-                LightningDataModule,
+                args,
+                model_class=LightningModule,
+                datamodule_class=LightningDataModule,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 auto_configure_optimizers=False,  # modules define their own
                 save_config_callback=None,  # the run folder's config.yaml is written below
                 seed_everything_default=0,
-                parser_class=Parser,
                 trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
-                args=args,
             )
         except BaseException as error:
             if self.run_state.folder is not None:
@@ -131,64 +110,6 @@ class ProjectCLI(OpenLightningCLI):
         finally:
             if self.lock is not None:
                 self.lock.release()
-
-    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # a static method, always called on self
-        """The one that was asked for: adding the options of all four takes three times as long."""
-        return {self.arguments[0]: super().subcommands()[self.arguments[0]]}
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """The options beside those of the trainer, the model and the data."""
-        parser.add_argument(
-            "--run_dir",
-            type=str | None,
-            default=None,
-            help="The folder that holds everything about the run; by default runs/<experiment>/<time>.",
-        )
-        parser.add_argument(
-            "--resume",
-            action="store_true",
-            help="Go on with the run in --run_dir where it has an unfinished one, begin it where it has none.",
-        )
-        parser.add_argument(
-            "--init_from",
-            type=str | None,
-            default=None,
-            help="A checkpoint of the same family whose weights a new fit starts from, as far as they fit.",
-        )
-        parser.add_argument("--quiet", action="store_true", help="Write no progress bar, as suits a log file.")
-        for name, callback in registry.CALLBACK_OPTIONS.items():
-            parser.add_lightning_class_args(callback, name)
-        parser.add_class_arguments(WandbOptions, "wandb")
-        for name in registry.LINKED:
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
-
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse what `main` was given, whatever is in sys.argv; names are checked before the parser sees them."""
-        command, *words = args
-        given = read_given(words)
-        if command != "fit" and not given.config_files and not given.asks_for_help:
-            if given.tree.get("ckpt_path") is None and "model" not in given.tree:
-                raise UserError(needs_checkpoint(command))
-            known = with_own_config(given, words)
-            self.has_own_config, given = known is not given, known
-        groups = option_groups(self.command_parser(command))
-        if not given.asks_for_help:
-            check_names(given, groups)
-        try:
-            self.config = parser.parse_args([command, *given.arguments])
-        except ParserError as error:
-            raise UserError(parser_message(str(error), given)) from error
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(tidy(str(error)) or type(error).__name__) from error
-        self.config_files = given.config_files
-        check_numbers(self.config[self.config.subcommand].as_dict())
-
-    @property
-    def options(self) -> Any:
-        """The parsed options of this command."""
-        return self.config[self.subcommand]
 
     def before_instantiate_classes(self) -> None:
         """Check the folder and the checkpoint before anything expensive, and settle the folder's name."""
@@ -369,21 +290,11 @@ class ProjectCLI(OpenLightningCLI):
     def after_fit(self) -> None:
         """Print where everything is, and what to try next."""
         tracking = close_wandb(self.trainer)
-        if not self.trainer.is_global_zero:
-            return
-        run_dir = Path(self.options.run_dir)
-        lines = [f"run folder   {run_dir}"]
-        for kind, pattern in (("grid", "grid-*.png"), ("text", "text-*.txt")):
-            if made := sorted((run_dir / "samples").glob(pattern)):
-                lines.append(f"last {kind}    {made[-1]}")
-        lines += [f"metrics      {run_dir / 'metrics.csv'}", f"summary      {run_dir / 'summary.json'}"]
-        if tracking:
-            lines.append(tracking)
-        if not self.summary.trained:
-            lines.append("Nothing was left to train: the limits of the run were reached before.")
-        assert self.run_state.config_file is not None
-        lines += next_steps(self.run_state.config_file, self.trainer, self.model, self.options)
-        print("\n".join(lines))
+        if self.trainer.is_global_zero:
+            assert self.run_state.config_file is not None
+            lines = results(Path(self.options.run_dir), tracking, self.summary.trained)
+            lines += next_steps(self.run_state.config_file, self.trainer, self.model, self.options)
+            print("\n".join(lines))
 
     def after_validate(self) -> None:
         """Write the numbers beside the config."""
@@ -404,18 +315,6 @@ def check_pair(model: type, data: type) -> None:
             raise UserError(f"a {model.__name__} cannot learn from {data.__name__}: choose --data {fitting}")
 
 
-def needs_checkpoint(command: str) -> str:
-    """What to give to a command that trains nothing."""
-    return f"{command} needs a checkpoint: --ckpt_path RUN/checkpoints/last.ckpt"
-
-
 def is_first_process() -> bool:
     """Whether this process writes the files: rank 0, as Lightning found it in the environment."""
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def option_groups(parser: LightningArgumentParser) -> dict[str, type | None]:
-    """The options of the first level; of those that have options of their own, the class that takes them."""
-    classes = {"trainer": Trainer, "wandb": WandbOptions, **registry.CALLBACK_OPTIONS}
-    names = dict.fromkeys(key.partition(".")[0] for key in parser.get_defaults().as_dict())
-    return {name: classes.get(name) for name in ("config", "model", "data", *names)}

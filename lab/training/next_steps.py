@@ -1,4 +1,4 @@
-"""The commands that are printed after a run: sample from it, evaluate it, resume it."""
+"""What is printed after a run: where its files are, and the commands that sample from, evaluate and resume it."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,20 @@ from pytorch_lightning import LightningModule, Trainer
 from lab.program import command_line
 from lightning_models.language_model import CharLanguageModel
 from lightning_models.modules.image_generator import ImageGenerator
+
+
+def results(run_dir: Path, tracking: str | None, trained: bool) -> list[str]:
+    """Lines that say where the files of a run are; `tracking`: where W&B has it, `trained`: whether anything was."""
+    lines = [f"run folder   {run_dir}"]
+    for kind, pattern in (("grid", "grid-*.png"), ("text", "text-*.txt")):
+        if made := sorted((run_dir / "samples").glob(pattern)):
+            lines.append(f"last {kind}    {made[-1]}")
+    lines += [f"metrics      {run_dir / 'metrics.csv'}", f"summary      {run_dir / 'summary.json'}"]
+    if tracking:
+        lines.append(tracking)
+    if not trained:
+        lines.append("Nothing was left to train: the limits of the run were reached before.")
+    return lines
 
 
 def next_steps(config: Path, trainer: Trainer, model: LightningModule, options: Any) -> list[str]:
