@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from datamodules.sequences.line_folder import divide, read_classes
-from datamodules.sequences.names import Languages, Names, cut
+from datamodules.sequences.names import Languages, Names
+from datamodules.sequences.pieces import cut
 
 WORDS = ["Ångström", "Öberg", "Lindqvist", "Berg", "Ek", "Dahl", "Holm", "Lund", "Sjö", "Ström"]
 
