@@ -29,12 +29,12 @@ def next_steps(config: Path, trainer: Trainer, model: LightningModule, options: 
     last = config.parent / "checkpoints" / "last.ckpt"
     if not last.exists():
         return []
-    run = ["-c", str(config), "--ckpt_path", str(last)]
+    checkpoint = ["--ckpt_path", str(last)]
     return [
         "Try next:",
         *(f"  {command_line(*command)}" for command in generation_commands(model, last)),
-        f"  {command_line('validate' if trainer.limit_val_batches else 'test', *run)}",
-        f"  {command_line('fit', *run, *longer(trainer, options))}    (resume)",
+        f"  {command_line('validate' if trainer.limit_val_batches else 'test', *checkpoint)}",
+        f"  {command_line('fit', '-c', str(config), *checkpoint, *longer(trainer, options))}    (resume)",
     ]
 
 

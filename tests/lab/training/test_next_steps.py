@@ -52,11 +52,11 @@ def test_it_is_evaluated_where_there_is_data_for_it(tmp_path, limit_val_batches,
     (tmp_path / "checkpoints" / "last.ckpt").touch()
     trainer = SimpleNamespace(limit_val_batches=limit_val_batches, current_epoch=2)
     lines = next_steps(tmp_path / "config.yaml", trainer, None, options(max_epochs=2))
-    run = f"-c {tmp_path}/config.yaml --ckpt_path {tmp_path}/checkpoints/last.ckpt"
+    checkpoint = f"--ckpt_path {tmp_path}/checkpoints/last.ckpt"
     assert lines == [
         "Try next:",
-        f"  python cli.py {command} {run}",
-        f"  python cli.py fit {run} --trainer.max_epochs 4    (resume)",
+        f"  python cli.py {command} {checkpoint}",
+        f"  python cli.py fit -c {tmp_path}/config.yaml {checkpoint} --trainer.max_epochs 4    (resume)",
     ]
 
 
