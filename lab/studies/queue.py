@@ -80,18 +80,20 @@ class Queue:
         return place
 
     def current(self, place: int) -> FrozenTrial | None:
-        """The trial that decides a place: finished, else running, else failed; None if the place is to be taken."""
-        running = failed = None
+        """The trial that decides a place; None if the place is to be taken.
+
+        A finished one, else the first that runs or has failed: others that replaced the same trial are second to it,
+        and end without a say, whether or not their workers lived to mark them as void. A retry makes a failure void.
+        """
+        decides = None
         for trial in self.attempts(place):
             if trial.state in FINISHED:
                 return trial
-            if trial.state is TrialState.RUNNING:
-                running = running or trial
-            elif trial.state is TrialState.FAIL and LOST not in trial.user_attrs:
-                failed = trial
-            else:
-                failed = None
-        return running or failed
+            if is_retry(trial):
+                decides = None
+            if decides is None and (trial.state is TrialState.RUNNING or is_failure(trial)):
+                decides = trial
+        return decides
 
     def attempts(self, place: int) -> list[FrozenTrial]:
         """The trials of a place in order, without void ones and those that an earlier version has only planned."""
@@ -144,7 +146,7 @@ class Queue:
             if (place := self.returning()) is not None:
                 trial = begin(self.optuna_study, self.replacement(place))
             elif len(self.trials) < self.size or self.skipped:
-                trial = begin(self.optuna_study)
+                trial = begin(self.optuna_study, create_trial(state=TrialState.RUNNING, user_attrs={RUN: first_beat()}))
                 if trial.number < self.size:
                     return trial.number, trial
             else:
@@ -200,6 +202,16 @@ class Queue:
 def is_result(trial: FrozenTrial | None) -> bool:
     """Whether the trial that decides a place is finished or has failed."""
     return trial is not None and trial.state is not TrialState.RUNNING
+
+
+def is_failure(trial: FrozenTrial) -> bool:
+    """Whether the trial itself has failed, and not only its worker."""
+    return trial.state is TrialState.FAIL and LOST not in trial.user_attrs
+
+
+def is_retry(trial: FrozenTrial) -> bool:
+    """Whether the trial is there because its place had failed; earlier versions enqueued a trial for that."""
+    return trial.user_attrs.get(LOST) == RETRIED or trial.state is TrialState.WAITING or "retried" in trial.user_attrs
 
 
 def is_planned(trial: FrozenTrial) -> bool:

@@ -126,6 +126,47 @@ def test_a_replacement_whose_worker_died_before_it_saw_that_it_was_second_takes_
     assert [take(queue) for _ in range(3)] == [1, 2, None]
 
 
+def second_to(queue, ending):
+    """Place 0 came back and two workers have begun a trial for it; the first one has ended. The second one's trial."""
+    _, lost = queue.take()
+    queue.lose(lost, STOPPED)
+    behind = worker(queue)
+    behind.look()
+    template = behind.replacement(0)
+    place, first = worker(queue).take()
+    second = queue_module.begin(queue.optuna_study, template)
+    assert (place, first.number, second.number) == (0, 1, 2)
+    queue.end(first, ending, 1.0 if ending is TrialState.COMPLETE else None)
+    return second
+
+
+@pytest.mark.parametrize("ending", [TrialState.COMPLETE, TrialState.FAIL])
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_second_replacement_takes_nothing_from_one_that_has_ended(queue, ending, alive):
+    second = second_to(queue, ending)
+    if not alive:
+        kill(second)
+        assert worker(queue).look() == 1
+    assert states(queue)[0] is ending
+    assert [take(queue) for _ in range(3)] == [1, 2, None]
+
+
+def test_a_retry_makes_up_for_what_failed_before_it_only(queue):
+    second_to(queue, TrialState.FAIL)
+    queue.retry_failed()
+    place, trial = worker(queue).take()
+    assert (place, facts(trial)["retried"]) == (0, True)
+    queue.end(trial, TrialState.FAIL)
+    assert states(queue)[0] is TrialState.FAIL
+    assert [take(queue) for _ in range(3)] == [1, 2, None]
+
+
+def test_a_worker_that_is_killed_as_soon_as_it_has_begun_is_known_to_be_dead(queue, monkeypatch):
+    monkeypatch.setattr(heartbeat, "worker_name", lambda: f"{heartbeat.socket.gethostname()}:1:never")
+    queue.take()
+    assert heartbeat.is_stale(queue.optuna_study.trials[0])
+
+
 def test_two_workers_that_find_the_same_dead_one(queue, monkeypatch):
     kill(queue.take()[1])
     first, second = worker(queue), worker(queue)
