@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from optuna.trial import TrialState
+from sqlalchemy import create_engine, text
 
 from lab.studies import engine
 from lab.studies.heartbeat import facts
@@ -62,6 +63,25 @@ def cpu(who: int = resource.RUSAGE_SELF) -> float:
     """CPU seconds of this process, or of its children that have ended."""
     used = resource.getrusage(who)
     return used.ru_utime + used.ru_stime
+
+
+def server_cpu(url: str) -> float:
+    """CPU seconds of the PostgreSQL server of this machine, with all processes that it has had."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        parent = fields_of(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())[1]
+    engine.dispose()
+    stats = [fields for path in Path("/proc").glob("[0-9]*") if (fields := fields_of(path.name))]
+    ticks = sum(sum(map(int, fields[11:13])) for fields in stats if fields[1] == parent)
+    return (ticks + sum(map(int, fields_of(parent)[11:15]))) / os.sysconf("SC_CLK_TCK")
+
+
+def fields_of(pid: str | int) -> list[str]:
+    """Of /proc/PID/stat, from the state on; none for a process that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 @contextmanager
@@ -108,7 +128,7 @@ def together(study: Study, folder: Path, url: str, workers: int) -> dict[str, fl
         return process
 
     queue = engine.open_queue(study, folder, url)
-    before, children = ended(queue), cpu(resource.RUSAGE_CHILDREN)
+    before, children, server_before = ended(queue), cpu(resource.RUSAGE_CHILDREN), server_cpu(url)
     begun = time.perf_counter()
     processes = [start() for _ in range(workers)]
     killed = 0
@@ -126,11 +146,13 @@ def together(study: Study, folder: Path, url: str, workers: int) -> dict[str, fl
             process.terminate()  # as a cluster does
         for process in processes:
             process.join()
-    used = cpu(resource.RUSAGE_CHILDREN) - children
+    used, server_used = cpu(resource.RUSAGE_CHILDREN) - children, server_cpu(url) - server_before
     lost = sum("lost" in trial.user_attrs for trial in queue.trials)
     return {
         **{"workers": workers, "killed": killed, "trials_lost_and_replaced": lost, "seconds": round(seconds, 1)},
         **{"trials_per_s": round(trials / seconds, 1), "cpu_s_a_trial": round(used / trials, 4)},
+        **{"server_cpu_s_a_trial": round(server_used / trials, 4)},
+        **{"trials_per_cpu_s": round(trials / (used + server_used), 1)},
     }
 
 
@@ -153,6 +175,7 @@ def check(study: Study, folder: Path, queue: Queue) -> None:
 
 def measure(url: str, trials: int, workers: int) -> dict[str, Any]:
     """All numbers, in the order in which they are measured."""
+    before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         study = plan(folder, trials)
@@ -160,7 +183,13 @@ def measure(url: str, trials: int, workers: int) -> dict[str, Any]:
         many = together(study, folder, url, workers)
         last = one_by_one(study, folder, url, trials)
         check(study, folder, engine.open_queue(study, folder, url))
-    return {"load": os.getloadavg()[0], "trials": study.num_trials, "begin": first, "together": many, "end": last}
+    return {
+        "load_before_and_after": [before, os.getloadavg()[0]],
+        "trials": study.num_trials,
+        "begin": first,
+        "together": many,
+        "end": last,
+    }
 
 
 def main() -> None:

@@ -23,7 +23,8 @@ from lab.compat.optuna_trials import begin, end, set_user_attribute
 from lab.studies.heartbeat import RUN, facts, first_beat, is_stale
 
 MOST_ATTEMPTS = 3  # without a newer checkpoint
-LOOK_SECONDS = 10.0  # how old the knowledge of other workers' trials may be
+LOOK_SECONDS = 10.0  # how old the knowledge of other workers' trials may be, and more where there are many workers,
+LOOKS_A_SECOND = 10.0  # of all workers together
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 REPLACES = "replaces"  # attribute: number of the first trial of the place
 LOST = "lost"  # attribute: why the trial's place comes back; True if an earlier version found its worker dead
@@ -133,7 +134,7 @@ class Queue:
 
         Places that come back go first.
         """
-        if time.monotonic() - self.looked_at > LOOK_SECONDS:
+        if time.monotonic() - self.looked_at > max(LOOK_SECONDS, len(self.unfinished) / LOOKS_A_SECOND):
             self.look()
         if (taken := self.take_known()) is None:
             self.look()

@@ -60,13 +60,16 @@ def open_database(url: str) -> RDBStorage:
     """
     import sqlalchemy  # which a journal does not need
 
+    from lab.compat.optuna_database import UPSERTS, Database
+
     engine = sqlalchemy.create_engine(url)
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "postgresql" and not sqlalchemy.inspect(connection).has_table(LAST_TABLE):
                 connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({TABLES_LOCK})"))  # until it is closed
             # A worker needs one connection, and its heartbeat at times a second one.
-            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "pool_size": 1, "max_overflow": 1})
+            kind = Database if engine.dialect.name in UPSERTS else RDBStorage
+            return kind(url, engine_kwargs={"pool_pre_ping": True, "pool_size": 1, "max_overflow": 1})
     except RuntimeError as error:  # Optuna's check of the tables
         raise UserError(
             f"the tables in the storage {without_password(url)} are of another version of Optuna than this one, "

@@ -212,6 +212,20 @@ def test_dead_workers_are_looked_for_every_few_seconds(optuna_study, monkeypatch
     assert [queue.take()[0] for _ in range(2)] == [0, 3]
 
 
+def test_the_more_workers_there_are_the_less_often_each_looks(optuna_study, monkeypatch):
+    queue = Queue(optuna_study, 40)
+    for _ in range(15):
+        worker(queue).take()
+    now, looks = [1000.0], []
+    monkeypatch.setattr(queue_module, "LOOK_SECONDS", 1.0)
+    monkeypatch.setattr(queue_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(queue, "look", lambda look=queue.look: looks.append(now[0]) or look())
+    for _ in range(20):
+        queue.take()
+        now[0] += 0.25
+    assert looks == [1000.0, 1001.75, 1004.0]  # 15 others, and then its own, too
+
+
 def test_dead_workers_are_looked_for_before_a_worker_ends(queue):
     kill(queue.take()[1])
     assert [queue.take()[0] for _ in range(3)] == [1, 2, 0]
