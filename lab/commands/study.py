@@ -30,6 +30,7 @@ def run(options: list[str]) -> None:
     chosen = read_study(Path(given.file).expanduser(), given.quick)
     engine.check_size(chosen, given.allow_large)
     study_dir = Path(given.study_dir or Path("runs") / "studies" / engine.study_name(chosen)).expanduser()
+    chosen = start.as_begun(chosen, study_dir)
     if given.dry_run:
         start.check_options(chosen)
         start.dry_run(chosen, study_dir)

@@ -29,6 +29,23 @@ from lab.yaml_files import read_yaml
 MOST_CHECKED = 200  # settings whose model is made before anything runs; of a larger study the first ones
 
 
+def as_begun(study: Study, study_dir: Path) -> Study:
+    """The study, with all repetitions of its file if its folder is from a version that tried each of them."""
+    path = study_dir / "study.yaml"
+    if study.repeated is None or not path.is_file():
+        return study
+    there = read_yaml(path)
+    if not isinstance(there, dict) or differing(study.repeated, there):
+        return study
+    print(f"{study_dir} was begun with all of them, and goes on so", file=sys.stderr)
+    return study.repeated
+
+
+def differing(study: Study, there: dict[str, Any]) -> list[str]:
+    """The keys in which a study.yaml is another study."""
+    return [key for key, ours in study.as_dict().items() if there.get(key) != ours]
+
+
 def prepare(study: Study, study_dir: Path, command: str) -> None:
     """Create the study's folder, or check that it is the folder of this study.
 
@@ -42,11 +59,9 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
         there = read_yaml(path)
         if not isinstance(there, dict):
             raise UserError(f"{path} holds no study: restore it, or choose another --study_dir")
-        ours = study.as_dict()
-        differing = [key for key in ours if there.get(key) != ours[key]]
-        if differing:
+        if keys := differing(study, there):
             raise UserError(
-                f"{study_dir} holds another study, {there.get('title')!r} ({', '.join(differing)} differ): "
+                f"{study_dir} holds another study, {there.get('title')!r} ({', '.join(keys)} differ): "
                 "choose another --study_dir"
             )
         return

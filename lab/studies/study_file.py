@@ -4,7 +4,7 @@ import difflib
 import itertools
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -50,6 +50,8 @@ class Study:
         seeds: of every setting; a search takes the first.
         record: metrics kept in results.csv; the first one is the objective.
         plot: what the page draws: {x: option, y: metric, log_x: bool}.
+        repeated: the study with the equal values, settings and seeds of its file, which are tried once; None if it has
+            none.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Study:
     pruner: Literal["none", "median", "asha"] = "none"
     plot: tuple[dict[str, Any], ...] = ()
     quick: bool = False
+    repeated: "Study | None" = None
 
     @property
     def settings(self) -> list[Setting]:
@@ -204,7 +207,6 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     seeds = given.get("seeds", [0])
     if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
         raise UserError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
-    seeds = without_repetitions(path, "grid", {"seeds": seeds}, [])[0]["seeds"]
     record = [given["record"]] if isinstance(given["record"], str) else given["record"]
     if not isinstance(record, list) or not all(isinstance(name, str) for name in record):
         raise UserError(f"{path}: record is {record!r}: give a list of metrics, such as [val/accuracy, val/loss]")
@@ -212,7 +214,6 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     if not isinstance(overrides, dict):
         raise UserError(f"{path}: overrides is {overrides!r}: give options, such as data.batch_size: 64")
     check_own_options(path, [overrides, *(space if kind == "list" else [space])])
-    space, labels = without_repetitions(path, kind, space, labels)
     if "direction" not in known:
         if (better := direction_of(record[0])) is None:
             raise UserError(
@@ -220,7 +221,7 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
                 "minimize or maximize"
             )
         known["direction"] = better
-    study = Study(
+    as_given = Study(
         name=name_of(path),
         title=given["title"],
         base=given["base"],
@@ -234,5 +235,10 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
         quick=quick,
         **known,
     )
+    space, labels = without_repetitions(path, kind, space, list(as_given.labels))
+    seeds = without_repetitions(path, "grid", {"seeds": seeds}, [])[0]["seeds"]
+    study = replace(as_given, space=space, labels=tuple(labels), seeds=tuple(seeds))
+    if study != as_given:
+        study = replace(study, repeated=as_given)
     check_plot(path, study.plot, study.options, study.record)
     return study

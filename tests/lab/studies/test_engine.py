@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 import cli
-from lab.studies import engine
+from lab.studies import engine, start
 from lab.studies.study_file import as_argument, read_study
 from tests.lab.studies.small_studies import FEW, WIDTHS, rows, run, write
 
@@ -122,6 +122,32 @@ def test_a_mistake_is_named_before_anything_runs(tmp_path, capsys, changes, mess
     assert error.startswith("error: ")
     assert message in error
     assert not (tmp_path / "study").exists()
+
+
+REPEATED = {
+    "grid": ({"grid": {WIDTHS: [[4], [4.0], [8]]}, "seeds": [0, 0]}, 6),
+    "list": ({"grid": None, "list": [{WIDTHS: [4]}, {WIDTHS: [4]}], "labels": ["a", "b"]}, 4),
+}
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_a_folder_that_was_begun_with_repetitions_keeps_them(tmp_path, fake, capsys, kind):
+    changes, trials = REPEATED[kind]
+    file, folder = write(tmp_path / "s.yaml", **changes), tmp_path / "study"
+    before = read_study(file).repeated
+    start.prepare(before, folder, "")
+    with engine.Stops() as stops:
+        assert engine.take_one(before, folder, engine.open_queue(before, folder, None), stops)
+    capsys.readouterr()
+    run(file, folder)
+    assert f"{folder} was begun with all of them, and goes on so\n" in capsys.readouterr().err
+    assert [row["trial"] for row in rows(folder)] == list(map(str, range(trials)))
+    assert [int(row["seed"]) for row in rows(folder)] == [seed for _, seed in before.planned]
+    run(file, tmp_path / "new")
+    assert len(rows(tmp_path / "new")) == trials / 2 if kind == "list" else 2
+    assert "was begun" not in capsys.readouterr().err
+    run(write(file, **{**changes, "title": "Another"}), folder, status=2)
+    assert "(title, " in capsys.readouterr().err
 
 
 def test_a_folder_of_another_study_or_of_other_files_is_left_alone(tmp_path, fake, capsys):
