@@ -10,7 +10,8 @@ Checked with Optuna 4.5 and 5.0; pinned by tests/lab/compat/test_optuna_database
 
 import copy
 import json
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -20,10 +21,12 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import ColumnElement, String, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, String, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 
 UPSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}  # by the database
+STUDIES: Any = models.StudyModel.__table__
 TRIALS: Any = models.TrialModel.__table__
 UNFINISHED = TRIALS.c.state.in_([state for state in TrialState if not state.is_finished()])
 DETAILS: dict[str, Any] = {  # by the attribute of TrialModel
@@ -33,6 +36,24 @@ DETAILS: dict[str, Any] = {  # by the attribute of TrialModel
     "system_attributes": models.TrialSystemAttributeModel.__table__,
     "intermediate_values": models.TrialIntermediateValueModel.__table__,
 }
+
+
+LOCK = select(STUDIES.c.study_id).where(STUDIES.c.study_id == bindparam("of_study")).with_for_update()
+NUMBER = select(func.count()).where(TRIALS.c.study_id == bindparam("of_study")).scalar_subquery()
+BEGIN = (
+    insert(TRIALS)
+    .values(
+        study_id=bindparam("of_study"), state=TrialState.RUNNING, number=NUMBER, datetime_start=bindparam("started")
+    )
+    .returning(TRIALS.c.trial_id, TRIALS.c.number)
+)
+END = (
+    update(TRIALS)
+    .where(TRIALS.c.trial_id == bindparam("of_trial"), UNFINISHED)
+    .values(state=bindparam("ending"), datetime_complete=bindparam("ended"))
+    .returning(TRIALS.c.trial_id)
+)
+ATTRIBUTES, VALUE = insert(DETAILS["user_attributes"]), insert(DETAILS["values"])
 
 
 class Database(RDBStorage):
@@ -79,25 +100,30 @@ class Database(RDBStorage):
                         getattr(found[row.trial_id], name).append(row)
         return [self._build_frozen_trial_from_trial_model(trial) for trial in found.values()]  # type: ignore[arg-type]
 
+    @contextmanager
+    def transaction(self, isolation_level: str | None = None) -> Iterator[Connection]:
+        """A connection whose statements are committed together, or each by itself with `AUTOCOMMIT`."""
+        options = {} if isolation_level is None else {"isolation_level": isolation_level}
+        try:
+            with self.engine.connect().execution_options(**options) as connection:
+                yield connection
+                connection.commit()
+        except SQLAlchemyError as error:
+            raise StorageInternalError(str(error)) from error
+
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         if template_trial is None or template_trial.state is not TrialState.RUNNING or has_more(template_trial):
             return super()._create_new_trial(study_id, template_trial)
-        number = select(func.count()).where(TRIALS.c.study_id == study_id).scalar_subquery()
-        trial = {"study_id": study_id, "state": TrialState.RUNNING, "number": number}
-        trial["datetime_start"] = as_stored(template_trial.datetime_start)
         begun = copy.deepcopy(template_trial)
+        attributes = [{"key": key, "value_json": json.dumps(value)} for key, value in begun.user_attrs.items()]
         try:
-            with _create_scoped_session(self.scoped_session) as session:
-                models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)  # one at a time has a number
-                begun._trial_id, begun.number = session.execute(
-                    insert(TRIALS).values(trial).returning(TRIALS.c.trial_id, TRIALS.c.number)
-                ).one()
-                attributes = [
-                    {"trial_id": begun._trial_id, "key": key, "value_json": json.dumps(value)}
-                    for key, value in begun.user_attrs.items()
-                ]
+            with self.transaction() as connection:
+                if not connection.execute(LOCK, {"of_study": study_id}).all():  # one at a time is given a number
+                    raise KeyError(f"there is no study {study_id}")
+                started = {"of_study": study_id, "started": as_stored(begun.datetime_start)}
+                begun._trial_id, begun.number = connection.execute(BEGIN, started).one()
                 if attributes:
-                    session.execute(insert(DETAILS["user_attributes"]), attributes)
+                    connection.execute(ATTRIBUTES, [{"trial_id": begun._trial_id, **row} for row in attributes])
         except StorageInternalError:  # such as a locked file of SQLite: Optuna tries several times
             return super()._create_new_trial(study_id, template_trial)
         self.begun = copy.deepcopy(begun)
@@ -105,24 +131,21 @@ class Database(RDBStorage):
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         written = {"of_trial": trial_id, "key": key, "value_json": json.dumps(value)}
-        with _create_scoped_session(self.scoped_session) as session:
-            is_written = session.execute(WRITE_ATTRIBUTE[self.engine.name], written).first() is not None
+        with self.transaction("AUTOCOMMIT") as connection:
+            is_written = bool(connection.execute(WRITE_ATTRIBUTE[self.engine.name], written).all())
         if not is_written:
             super().set_trial_user_attr(trial_id, key, value)  # which raises what is to be raised
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         is_ended = False
         if state.is_finished() and (values is None or len(values) == 1):
-            ending = update(TRIALS).where(TRIALS.c.trial_id == trial_id, UNFINISHED)
-            ending = ending.values(state=state, datetime_complete=as_stored(datetime.now())).returning(
-                TRIALS.c.trial_id
-            )
-            with _create_scoped_session(self.scoped_session) as session:
-                is_ended = session.execute(ending).first() is not None
+            ended = {"of_trial": trial_id, "ending": state, "ended": as_stored(datetime.now())}
+            with self.transaction() as connection:
+                is_ended = bool(connection.execute(END, ended).all())
                 if is_ended and values is not None:
                     value, kind = models.TrialValueModel.value_to_stored_repr(values[0])
                     row = {"trial_id": trial_id, "objective": 0, "value": value, "value_type": kind}
-                    session.execute(insert(DETAILS["values"]), row)
+                    connection.execute(VALUE, row)
         return is_ended or super().set_trial_state_values(trial_id, state, values)
 
 

@@ -1,6 +1,7 @@
 """results.csv: a row for each trial of a study."""
 
 import csv
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,12 @@ def write_results(study: Study, study_dir: Path, queue: Queue) -> list[dict[str,
 
 
 def is_due(study_dir: Path) -> bool:
-    """Whether results.csv is older than WRITE_SECONDS."""
+    """Whether results.csv is older than WRITE_SECONDS; from then on it counts as new, so that one worker writes it."""
+    path = study_dir / FILE
     try:
-        return time.time() - (study_dir / FILE).stat().st_mtime > WRITE_SECONDS
+        if time.time() - path.stat().st_mtime <= WRITE_SECONDS:
+            return False
+        os.utime(path)
     except FileNotFoundError:
-        return True
+        pass
+    return True

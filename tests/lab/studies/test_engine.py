@@ -1,10 +1,14 @@
 """Studies from the command line on the embedded digits, and what they leave."""
 
+import os
+import time
+
 import pytest
 import yaml
 
 import cli
 from lab.studies import engine, start
+from lab.studies.results import WRITE_SECONDS, is_due
 from lab.studies.study_file import as_argument, read_study
 from tests.lab.studies.small_studies import FEW, WIDTHS, rows, run, write
 
@@ -122,6 +126,18 @@ def test_a_mistake_is_named_before_anything_runs(tmp_path, capsys, changes, mess
     assert error.startswith("error: ")
     assert message in error
     assert not (tmp_path / "study").exists()
+
+
+def test_one_worker_at_a_time_writes_the_table(tmp_path):
+    assert is_due(tmp_path)
+    table = tmp_path / "results.csv"
+    table.write_text("trial\n")
+    assert not is_due(tmp_path)
+    os.utime(table, (0, time.time() - WRITE_SECONDS + 5))
+    assert not is_due(tmp_path)
+    os.utime(table, (0, time.time() - WRITE_SECONDS - 1))
+    assert [is_due(tmp_path) for _ in range(3)] == [True, False, False]
+    assert table.read_text() == "trial\n"
 
 
 REPEATED = {
