@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -33,6 +34,29 @@ def test_the_demo_makes_digits_of_all_kinds(tmp_path):
 
     noise = np.random.default_rng(0).permuted(held_out, axis=1)  # the right brightness, nothing else
     assert distance(made) < 0.5 * (distance(held_out) + distance(noise))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("conditioning", ["embedding", "batch_norm"])
+def test_a_conditional_gan_makes_different_digits_of_the_class_asked_for(tmp_path, conditioning):
+    cli.main(
+        [
+            *("fit", "-c", "configs/gan/digits.yaml", "--model.conditional", "true", "--quiet"),
+            *("--model.generator.conditioning", conditioning, "--run_dir", str(tmp_path)),
+            *("--trainer.accelerator", "cpu", "--samples.every_n_epochs", "0"),
+        ]
+    )
+    model = load_model(str(tmp_path / "checkpoints" / "last.ckpt"))
+    asked = torch.arange(10).repeat_interleave(50)
+    made = model.sample(500, seed=1, labels=asked).flatten(1).numpy() * 16
+    digits = load_digits()
+    classifier = KNeighborsClassifier(3).fit(digits.data, digits.target)
+    assert (classifier.predict(made) == asked.numpy()).mean() > 0.8
+
+    def spread(images, labels):  # root mean square distance to the mean of the class
+        return np.mean([images[labels == digit].var(axis=0).sum() ** 0.5 for digit in range(10)])
+
+    assert spread(made, asked.numpy()) > 0.6 * spread(digits.data, digits.target)
 
 
 @pytest.mark.slow

@@ -60,22 +60,36 @@ def looks_at_labels(layer: nn.Module) -> bool:
 
 
 class ClassProjection(nn.Module):
-    """What the class adds to the logits: its vector's product with the features (Miyato & Koyama 2018, eq. 5).
+    """What the class adds to a logit: its vector's product with the features (Miyato & Koyama 2018, eq. 5).
 
-    Maps are summed over their pixels first. With several outputs, as an encoder has, each has vectors of its own.
+    The features are the input of the last layer, all pixels of a map included: where that layer weighs each place by
+    itself, as DCGAN's does, so must the class, because sums over a map of small receptive fields know no shapes.
     """
 
-    def __init__(self, num_classes: int, num_features: int, out_features: int) -> None:
+    def __init__(self, num_classes: int, num_features: int) -> None:
         super().__init__()
-        self.out_features = out_features
-        self.embedding = nn.Embedding(num_classes, out_features * num_features)
+        self.embedding = nn.Embedding(num_classes, num_features)
         nn.init.xavier_uniform_(self.embedding.weight)
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """(batch, out_features) of `features` (batch, num_features, ...)."""
-        pooled = features.flatten(2).sum(dim=2) if features.dim() > 2 else features
-        vectors = embed(self.embedding, labels).view(len(pooled), self.out_features, -1)
-        return (vectors * pooled.unsqueeze(1)).sum(dim=2)
+        """(batch, 1) of `features` (batch, ...) of num_features numbers each."""
+        return (embed(self.embedding, labels) * features.flatten(1)).sum(dim=1, keepdim=True)
+
+
+class ClassOffset(nn.Module):
+    """What the class adds to an encoder's outputs: as if its one-hot vector stood behind the last layer's input (CVAE).
+
+    With the decoder knowing the class (Sohn et al. 2015), the encoder needs it only to leave it out of its code.
+    """
+
+    def __init__(self, num_classes: int, out_features: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(num_classes, out_features)
+        nn.init.xavier_uniform_(self.embedding.weight)
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """(batch, out_features), whatever `features` are."""
+        return embed(self.embedding, labels)
 
 
 def build_network(given: Any, expected: type[N], classes: dict[str, int], *args: Any) -> N:

@@ -147,7 +147,7 @@ class ConvDiscriminator(Discriminator):
             flatten_dropout: Probability with which a value is zeroed in training before the linear layer.
             spectral_norm: Divide each layer's weight by its largest singular value.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
-            num_classes: Number of classes, set by model.conditional, which enter by a projection; 0: unconditional.
+            num_classes: Number of classes, set by model.conditional, which enter at the last layer; 0: unconditional.
         """
         super().__init__(image_shape, out_features, num_classes)
         check_channels(channels)
@@ -168,14 +168,14 @@ class ConvDiscriminator(Discriminator):
         layers += [nn.Flatten(), nn.Dropout(flatten_dropout)]
         layers.append(nn.Linear(features * height * width, out_features))
         self.layers = nn.Sequential(*layers)
-        self.add_projection(features)
+        self.add_class_part(features * height * width)
         initialize(self, initialization)
         if spectral_norm:
             add_spectral_norm(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (batch, out_features) of images (batch, channels, height, width)."""
-        return self.projected(images, labels, head=3)
+        return self.logits(images, labels)
 
 
 def divide_size(image_shape: ImageShape, stages: int) -> tuple[int, int]:

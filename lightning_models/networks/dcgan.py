@@ -1,5 +1,6 @@
 """DCGAN's convolutional networks (Radford et al. 2016), for all image sizes that can be halved."""
 
+import math
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -106,7 +107,7 @@ class DCGANDiscriminator(Discriminator):
             normalization: Normalization after each hidden convolution but the first (layer: GroupNorm with one group).
             spectral_norm: Divide each convolution's weight by its largest singular value.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
-            num_classes: Number of classes, set by model.conditional, which enter by a projection; 0: unconditional.
+            num_classes: Number of classes, set by model.conditional, which enter at the last layer; 0: unconditional.
         """
         super().__init__(image_shape, out_features, num_classes)
         widths, base_map = plan_stages(image_shape, width, max_width, stages)
@@ -121,14 +122,14 @@ class DCGANDiscriminator(Discriminator):
             layers.append(activation_layer(leaky_slope))
         layers += [nn.Conv2d(widths[-1], out_features, base_map), nn.Flatten()]  # the whole map => 1 x 1
         self.layers = nn.Sequential(*layers)
-        self.add_projection(widths[-1])
+        self.add_class_part(widths[-1] * math.prod(base_map))
         initialize(self, initialization)
         if spectral_norm:
             add_spectral_norm(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (batch, out_features) of images (batch, channels, height, width)."""
-        return self.projected(images, labels, head=2)
+        return self.logits(images, labels, head=2)  # the convolution over the whole map, and Flatten
 
 
 def plan_stages(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_models.modules.checks import check_at_least_one, check_choice
-from lightning_models.networks.conditioning import ClassProjection, Conditioning, check_labels, embed
+from lightning_models.networks.conditioning import ClassOffset, ClassProjection, Conditioning, check_labels, embed
 from lightning_models.networks.layers import OUTPUT_RANGES, Output
 
 ImageShape = tuple[int, int, int]  # channels, height, width
@@ -39,6 +39,8 @@ class Generator(nn.Module, ABC):
         self.num_classes = num_classes  # 0: unconditional
         joins = num_classes > 0 and conditioning == "embedding"
         self.class_embedding = nn.Embedding(num_classes, latent_dim) if joins else None
+        if self.class_embedding is not None:  # of length 1, far below a latent vector's, or G learns to ignore that
+            nn.init.normal_(self.class_embedding.weight, std=latent_dim**-0.5)
         self.input_dim = 2 * latent_dim if joins else latent_dim
         self.classes_of_norms = 0 if joins else num_classes  # of conditional BatchNorm
 
@@ -65,7 +67,7 @@ class Discriminator(nn.Module, ABC):
     """
 
     layers: nn.Sequential
-    projection: ClassProjection | None
+    class_part: ClassProjection | ClassOffset | None
 
     def __init__(self, image_shape: ImageShape, out_features: int, num_classes: int = 0) -> None:
         super().__init__()
@@ -74,7 +76,7 @@ class Discriminator(nn.Module, ABC):
         self.image_shape = image_shape
         self.out_features = out_features
         self.num_classes = num_classes  # 0: unconditional
-        self.projection = None
+        self.class_part = None
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -83,24 +85,26 @@ class Discriminator(nn.Module, ABC):
         A conditional network is called with `labels`, any other without.
         """
 
-    def add_projection(self, num_features: int) -> None:
-        """Make the network conditional, if it is to be, by a projection of the last features."""
-        if self.num_classes:
-            self.projection = ClassProjection(self.num_classes, num_features, self.out_features)
+    def add_class_part(self, num_features: int) -> None:
+        """Make the network conditional, if it is to be: `num_features` enter its last layer."""
+        if self.num_classes and self.out_features == 1:
+            self.class_part = ClassProjection(self.num_classes, num_features)
+        elif self.num_classes:
+            self.class_part = ClassOffset(self.num_classes, self.out_features)
 
-    def projected(self, images: Tensor, labels: Tensor | None, head: int) -> Tensor:
-        """The logits of `layers`, of which the last `head` follow the features that the class is projected on."""
+    def logits(self, images: Tensor, labels: Tensor | None, head: int = 1) -> Tensor:
+        """The output of `layers`, of which the last `head` follow the features, and what the class adds to it."""
         check_labels(self, self.num_classes, labels)
-        if self.projection is None or labels is None:
+        if self.class_part is None or labels is None:
             unconditional: Tensor = self.layers(images)
             return unconditional
         features = images
         for layer in self.layers[:-head]:
             features = layer(features)
-        logits = features
+        outputs = features
         for layer in self.layers[-head:]:
-            logits = layer(logits)
-        conditional: Tensor = logits + self.projection(features, labels)
+            outputs = layer(outputs)
+        conditional: Tensor = outputs + self.class_part(features, labels)
         return conditional
 
 

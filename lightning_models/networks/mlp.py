@@ -93,7 +93,7 @@ class MLPDiscriminator(Discriminator):
             leaky_slope: Slope of LeakyReLU below zero; 0 is ReLU.
             spectral_norm: Divide each layer's weight by its largest singular value.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform as in Keras.
-            num_classes: Number of classes, set by model.conditional, which enter by a projection; 0: unconditional.
+            num_classes: Number of classes, set by model.conditional, which enter at the last layer; 0: unconditional.
         """
         super().__init__(image_shape, out_features, num_classes)
         check_at_least_one("hidden_dims", hidden_dims)
@@ -105,14 +105,14 @@ class MLPDiscriminator(Discriminator):
             features = units
         layers.append(nn.Linear(features, out_features))
         self.layers = nn.Sequential(*layers)
-        self.add_projection(features)
+        self.add_class_part(features)
         initialize(self, initialization)
         if spectral_norm:
             add_spectral_norm(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (batch, out_features) of images (batch, channels, height, width)."""
-        return self.projected(images, labels, head=1)
+        return self.logits(images, labels)
 
 
 def batch_norm_layer(units: int, num_classes: int) -> nn.Module:

@@ -166,7 +166,7 @@ class ResNetDiscriminator(Discriminator):
             attention: Smaller side of the map that self-attention follows, such as 32 (SAGAN); null: none.
             spectral_norm: Divide each layer's weight by its largest singular value.
             initialization: Initial weights: PyTorch's, DCGAN's N(0, 0.02), or Glorot uniform.
-            num_classes: Number of classes, set by model.conditional, which enter by a projection; 0: unconditional.
+            num_classes: Number of classes, set by model.conditional, which enter at the last layer; 0: unconditional.
         """
         super().__init__(image_shape, out_features, num_classes)
         widths = known_channels(image_shape, DISCRIMINATORS) if channels is None else channels
@@ -187,14 +187,14 @@ class ResNetDiscriminator(Discriminator):
         check_attention(attention, sides)
         layers += [nn.ReLU(), GlobalSum(), nn.Linear(features, out_features)]
         self.layers = nn.Sequential(*layers)
-        self.add_projection(features)
+        self.add_class_part(features)
         initialize(self, initialization)
         if spectral_norm:
             add_spectral_norm(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (batch, out_features) of images (batch, channels, height, width)."""
-        return self.projected(images, labels, head=1)
+        return self.logits(images, labels)
 
 
 def known_channels(image_shape: ImageShape, known: dict[int, tuple[int, ...]]) -> tuple[int, ...]:

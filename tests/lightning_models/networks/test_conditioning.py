@@ -13,7 +13,13 @@ from lightning_models.networks import (
     MLPDiscriminator,
     MLPGenerator,
 )
-from lightning_models.networks.conditioning import ClassProjection, ConditionalBatchNorm, build_network, embed
+from lightning_models.networks.conditioning import (
+    ClassOffset,
+    ClassProjection,
+    ConditionalBatchNorm,
+    build_network,
+    embed,
+)
 from lightning_models.networks.interfaces import Discriminator, Generator
 
 SHAPE = (3, 16, 24)
@@ -49,6 +55,17 @@ def test_a_generator_makes_other_images_of_another_class(name, conditioning):
     assert not torch.allclose(between[1], images[2], atol=1e-3)
 
 
+@pytest.mark.parametrize("name", GENERATORS)
+def test_at_first_images_differ_more_by_their_latent_vectors_than_by_their_classes(name):
+    """Otherwise BatchNorm is content with the classes, and G learns one image of each (seen on MNIST)."""
+    torch.manual_seed(0)
+    network = GENERATORS[name](64, SHAPE, num_classes=10).eval()
+    latent, labels = torch.randn(10, 64), torch.arange(10)
+    of_latent = network(latent, torch.zeros_like(labels)).var(dim=0).sum()
+    of_class = network(latent[:1].expand(10, -1), labels).var(dim=0).sum()
+    assert of_class < 0.1 * of_latent
+
+
 @pytest.mark.parametrize("conditioning", ["embedding", "batch_norm"])
 @pytest.mark.parametrize("name", GENERATORS)
 def test_every_parameter_of_a_conditional_generator_learns(name, conditioning):
@@ -59,19 +76,33 @@ def test_every_parameter_of_a_conditional_generator_learns(name, conditioning):
         assert parameter.grad is not None, parameter_name
 
 
-@pytest.mark.parametrize("out_features", [1, 6])
+def without_classes(network, build):
+    """A network of the same weights that is not conditional."""
+    plain = build(SHAPE, network.out_features).eval()
+    plain.load_state_dict({key: value for key, value in network.state_dict().items() if "class_part" not in key})
+    return plain
+
+
 @pytest.mark.parametrize("name", DISCRIMINATORS)
-def test_a_discriminator_projects_the_class_on_its_last_features(name, out_features):
-    network = DISCRIMINATORS[name](SHAPE, out_features, num_classes=3).eval()
-    plain = DISCRIMINATORS[name](SHAPE, out_features).eval()
-    plain.load_state_dict({key: value for key, value in network.state_dict().items() if "projection" not in key})
-    features = []
-    network.projection.register_forward_pre_hook(lambda _, args: features.append(args[0]))
+def test_a_discriminator_projects_the_class_on_the_input_of_its_last_layer(name):
+    network = DISCRIMINATORS[name](SHAPE, 1, num_classes=3).eval()
+    inputs = []
+    last = [layer for layer in network.layers if isinstance(layer, (nn.Linear, nn.Conv2d))][-1]
+    last.register_forward_pre_hook(lambda _, args: inputs.append(args[0].flatten(1)))
     images, labels = torch.randn(4, *SHAPE), torch.tensor([0, 1, 2, 1])
     logits = network(images, labels)
-    pooled = features[0].flatten(2).sum(dim=2) if features[0].dim() > 2 else features[0]
-    vectors = network.projection.embedding.weight[labels].view(4, out_features, -1)
-    torch.testing.assert_close(logits, plain(images) + torch.einsum("bof,bf->bo", vectors, pooled))
+    assert inputs[0].shape[1] == last.weight[0].numel()  # places are not summed over before the layer
+    products = (network.class_part.embedding.weight[labels] * inputs[0]).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(logits, without_classes(network, DISCRIMINATORS[name])(images) + products)
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_an_encoder_moves_its_outputs_by_a_vector_of_the_class(name):
+    network = DISCRIMINATORS[name](SHAPE, 6, num_classes=3).eval()
+    images, labels = torch.randn(4, *SHAPE), torch.tensor([0, 1, 2, 1])
+    assert isinstance(network.class_part, ClassOffset)
+    expected = without_classes(network, DISCRIMINATORS[name])(images) + network.class_part.embedding.weight[labels]
+    torch.testing.assert_close(network(images, labels), expected)
 
 
 @pytest.mark.parametrize("build", [*GENERATORS.values(), *DISCRIMINATORS.values()])
@@ -94,7 +125,7 @@ def test_spectral_normalization_bounds_the_class_vectors_too():
     network = DCGANDiscriminator(SHAPE, width=4, num_classes=3, spectral_norm=True)
     for _ in range(50):
         network(torch.randn(2, *SHAPE), torch.tensor([0, 2]))
-    weight = network.eval().projection.embedding.weight
+    weight = network.eval().class_part.embedding.weight
     assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=1e-3)
 
 
@@ -114,11 +145,13 @@ def test_weights_of_classes_mix_their_vectors():
     torch.testing.assert_close(mixed[0], 0.25 * embedding.weight[0] + 0.75 * embedding.weight[2])
 
 
-def test_a_projection_sums_maps_over_their_pixels():
-    projection = ClassProjection(2, 3, 1)
+def test_a_projection_sees_every_place_of_a_map():
+    projection = ClassProjection(2, 3 * 4 * 5)
     maps = torch.randn(2, 3, 4, 5)
-    expected = (projection.embedding.weight[[1, 0]] * maps.sum(dim=(2, 3))).sum(dim=1, keepdim=True)
-    torch.testing.assert_close(projection(maps, torch.tensor([1, 0])), expected)
+    expected = torch.stack(
+        [projection.embedding.weight[1] @ maps[0].flatten(), projection.embedding.weight[0] @ maps[1].flatten()]
+    )
+    torch.testing.assert_close(projection(maps, torch.tensor([1, 0])), expected.unsqueeze(1))
 
 
 @pytest.mark.parametrize(
