@@ -30,7 +30,7 @@ from lab.studies.results import write_results
 from lab.studies.study_file import Study, read_study
 from tests.cluster.postgresql import server
 
-LAST = 100  # trials that are left over, so that every worker has one to the end
+LAST = 500  # trials that are left over, so that every worker has one to the end
 STUDY = """
 title: Nothing is trained
 base: configs/classifier/digits.yaml
