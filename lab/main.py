@@ -9,6 +9,7 @@ import os
 import sys
 
 from lab.commands.table import COMMANDS
+from lab.compat.late_packages import import_packages_late
 from lab.errors import MISTAKE, UserError
 from lab.outcome import explained
 from lab.program import program
@@ -71,6 +72,7 @@ def run(args: list[str]) -> None:
     with explained(show_traceback="--traceback" in options):
         options, packages = without_allowed([option for option in options if option != "--traceback"])
         with allowed(packages):
+            import_packages_late()
             module = importlib.import_module(f"lab.commands.{command}")
             module.run(options)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor
-from torchmetrics.classification import MulticlassConfusionMatrix
+from torchmetrics.classification.confusion_matrix import MulticlassConfusionMatrix
 
 from lab.errors import UserError
 from lightning_models.metrics.classification import AccuracyByLength, balanced_accuracy, macro_f1

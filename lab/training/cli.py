@@ -13,6 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from lab.compat.class_changes import keep_only_what_was_set
+from lab.compat.cuda_check import ask_nvml_only_with_a_gpu
 from lab.compat.whole_numbers import keep_whole_numbers
 from lab.errors import UserError, UserFileError
 from lab.outcome import ERROR_FILE
@@ -87,6 +88,7 @@ class ProjectCLI(OptionsCLI):
         self.lock: RunLock | None = None  # on the run folder, until the run ends
         self.from_checkpoint: list[str] = []  # options of the data that come from the checkpoint
         quieten_libraries()
+        ask_nvml_only_with_a_gpu()
         keep_whole_numbers()
         keep_only_what_was_set()
         try:

@@ -4,7 +4,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
-from torchmetrics.classification import MulticlassConfusionMatrix
+from torchmetrics.classification.confusion_matrix import MulticlassConfusionMatrix
 
 from lightning_models.drawing.figures import confusion_figure
 from lightning_models.tracking.media import save_picture

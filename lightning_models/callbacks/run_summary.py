@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lab.files import atomic_write
@@ -116,7 +115,7 @@ class RunSummary(Callback):
                 "python": platform.python_version(),
                 "torch": torch.__version__,
                 "pytorch-lightning": version("pytorch-lightning"),
-                "torchvision": torchvision.__version__,
+                "torchvision": version("torchvision"),
             },
         }
 
