@@ -22,6 +22,7 @@ HEADINGS = {  # of the known names in samples/, in their order on the page
     "between_images": "Interpolations between images",
     "traversals": "Traversals of the latent space",
     "confusion_matrix": "Confusion matrices",
+    "confusion_matrix_best": "Confusion matrices: the best validation",
 }
 ALARM = "alarm-"  # prefix of the pictures drawn when an alarm is raised
 DRAWN_HERE = ("learning_curves",)  # pictures of charts that the page has itself

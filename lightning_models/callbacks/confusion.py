@@ -1,13 +1,16 @@
-"""Confusion matrices as figures."""
+"""Confusion matrices as numbers and as figures."""
 
+import time
 from typing import Any, Protocol, runtime_checkable
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
 from torchmetrics.classification.confusion_matrix import MulticlassConfusionMatrix
 
 from lightning_models.drawing.figures import confusion_figure
-from lightning_models.tracking.media import save_picture
+from lightning_models.metrics.catalogue import direction_of
+from lightning_models.tracking.media import save_picture, write_table
 
 
 @runtime_checkable
@@ -19,23 +22,85 @@ class HasConfusion(Protocol):
 
 
 class ConfusionMatrices(Callback):
-    """Writes `samples/confusion_matrix.png`, counts and shares, at the end of each evaluation, and logs it to W&B."""
+    """Writes the confusion matrix of each evaluation: counts, and a figure of counts and shares, which W&B gets, too.
+
+    `confusion_matrix.csv` has the counts of the last evaluation, a row a true class, `samples/confusion_matrix.png` the
+    figure. To draw takes longer than an epoch of a small network, so during a fit it is drawn no more often than
+    `every_seconds`, and at its end. Then `samples/confusion_matrix_best.png` shows the validation with the best value
+    of the model's `monitor`.
+
+    Args:
+        every_seconds: time between two figures of a fit.
+    """
+
+    def __init__(self, every_seconds: float = 60.0) -> None:
+        self.every_seconds = every_seconds
+        self.drawn_at = time.monotonic()
+        self.last: tuple[Tensor, str] | None = None  # the matrix and the title of the last evaluation
+        self.best: dict[str, Any] = {}  # the same of the best validation, and its value of the monitor
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best validation so far."""
+        return self.best
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write it here: callbacks are called before the module, which resets its matrix."""
-        self.write(trainer, pl_module, "validation")
+        """Take it here: callbacks are called before the module, which resets its matrix."""
+        self.take(trainer, pl_module, "validation")
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.write(trainer, pl_module, "test")
+        self.take(trainer, pl_module, "test")
 
-    def write(self, trainer: Trainer, pl_module: Any, part: str) -> None:
-        """Draw the matrix of all processes, in the first one."""
+    def take(self, trainer: Trainer, pl_module: Any, part: str) -> None:
+        """Keep the matrix of all processes, in the first one."""
         if not isinstance(pl_module, HasConfusion):
             return
         matrix = pl_module.confusion.compute()
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or trainer.sanity_checking:
             return
         right, count = int(matrix.diag().sum()), int(matrix.sum())
         when = f" after epoch {trainer.current_epoch + 1}" if trainer.state.fn == TrainerFn.FITTING else ""
-        title = f"{part}{when}: {right:,} of {count:,} right ({right / max(1, count):.2%})"
-        save_picture(trainer, "confusion_matrix", confusion_figure(matrix, pl_module.class_names, title))
+        self.last = matrix.cpu(), f"{part}{when}: {right:,} of {count:,} right ({right / max(1, count):.2%})"
+        rows = zip(pl_module.class_names, self.last[0].tolist(), strict=True)
+        columns = ["true class", *pl_module.class_names]
+        write_table(trainer, "confusion_matrix", columns, [[name, *counts] for name, counts in rows])
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw it unless it is too early for that in a fit; now the metrics of the validation are known."""
+        if self.last is None or trainer.sanity_checking:
+            return
+        self.keep_best(trainer, getattr(pl_module, "monitor", None))
+        if trainer.state.fn != TrainerFn.FITTING or time.monotonic() - self.drawn_at >= self.every_seconds:
+            self.draw_last(trainer, pl_module)
+
+    def keep_best(self, trainer: Trainer, monitor: str | None) -> None:
+        """Keep the last validation if it is the first or the best one."""
+        if self.last is None or monitor is None or monitor not in trainer.callback_metrics:
+            return
+        value = trainer.callback_metrics[monitor].item()
+        sign = -1 if direction_of(monitor) == "minimize" else 1
+        if not self.best or sign * value > sign * self.best["value"]:
+            matrix, title = self.last
+            self.best = {"value": value, "matrix": matrix, "title": title}
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.draw_last(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the last one and the best one."""
+        self.draw_last(trainer, pl_module)
+        if self.best and trainer.is_global_zero:
+            draw(trainer, pl_module, "confusion_matrix_best", self.best["matrix"], f"best {self.best['title']}")
+
+    def draw_last(self, trainer: Trainer, pl_module: Any) -> None:
+        """Draw the one that was taken last, once."""
+        if self.last is not None:
+            draw(trainer, pl_module, "confusion_matrix", *self.last)
+            self.last, self.drawn_at = None, time.monotonic()
+
+
+def draw(trainer: Trainer, pl_module: Any, name: str, matrix: Tensor, title: str) -> None:
+    """Write the figure of a matrix."""
+    save_picture(trainer, name, confusion_figure(matrix, pl_module.class_names, title))

@@ -34,12 +34,18 @@ def save_text(trainer: Trainer, name: str, text: str) -> Path:
 
 def save_table(trainer: Trainer, name: str, columns: list[str], rows: list[list[Any]]) -> Path:
     """Write `<name>.csv` in the run folder and log the table to W&B as `name`."""
-    path = Path(trainer.default_root_dir) / f"{name}.csv"
-    with atomic_write(path) as unfinished, unfinished.open("w", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
+    path = write_table(trainer, name, columns, rows)
     for logger in wandb_loggers(trainer):
         text = [[str(cell) for cell in row] for row in rows]  # a column of a W&B table has one type
         logger.log_table(name, columns, text, step=last_batch(trainer))
+    return path
+
+
+def write_table(trainer: Trainer, name: str, columns: list[str], rows: list[list[Any]]) -> Path:
+    """Write `<name>.csv` in the run folder."""
+    path = Path(trainer.default_root_dir) / f"{name}.csv"
+    with atomic_write(path) as unfinished, unfinished.open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
     return path
 
 

@@ -175,7 +175,7 @@ def test_a_run_leaves_its_figures_and_numbers(tmp_path):
     assert 0.5 < metrics["val/accuracy"] <= 1
     assert metrics["val/accuracy_3"] <= 1
     pictures = {path.stem: Image.open(path) for path in (run_dir / "samples").glob("*.png")}
-    assert set(pictures) == {"confusion_matrix", "worst_mistakes", "learning_curves"}
+    assert set(pictures) == {"confusion_matrix", "confusion_matrix_best", "worst_mistakes", "learning_curves"}
     for name, picture in pictures.items():
         assert len(picture.getcolors(100_000)) > 50, name  # something is drawn
     rows = read_csv(run_dir / "metrics.csv")
