@@ -140,6 +140,11 @@ def test_one_worker_at_a_time_writes_the_table(tmp_path):
     assert table.read_text() == "trial\n"
 
 
+def test_durations_are_told_in_a_unit_that_fits():
+    told = [start.duration(seconds) for seconds in (0.4, 119, 120, 7199, 7200, 12600)]
+    assert told == ["0 s", "119 s", "2 min", "120 min", "2.0 h", "3.5 h"]
+
+
 REPEATED = {
     "grid": ({"grid": {WIDTHS: [[4], [4.0], [8]]}, "seeds": [0, 0]}, 6),
     "list": ({"grid": None, "list": [{WIDTHS: [4]}, {WIDTHS: [4]}], "labels": ["a", "b"]}, 4),

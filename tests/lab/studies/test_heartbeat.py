@@ -4,8 +4,12 @@ import os
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 
-from lab.studies.heartbeat import started
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from lab.studies.heartbeat import STALE_SECONDS, is_stale, started
 
 
 def state_of(pid):
@@ -26,3 +30,10 @@ def test_a_killed_process_is_dead_before_its_parent_waits_for_it():
             time.sleep(0.01)
         assert started(child.pid) == ""
     assert started(child.pid) == ""
+
+
+@pytest.mark.parametrize(("age", "stale"), [(None, False), (STALE_SECONDS - 20, False), (STALE_SECONDS + 20, True)])
+def test_a_trial_of_an_earlier_version_that_has_not_said_whose_it_is(age, stale):
+    trial = create_trial(state=TrialState.RUNNING)
+    trial.datetime_start = None if age is None else datetime.now() - timedelta(seconds=age)
+    assert is_stale(trial) is stale

@@ -65,8 +65,10 @@ def places_taken(file, study_dir, url, barrier, taken):
     try:
         queue = engine.open_queue(engine_study(file), study_dir, url)
         taken.put([queue.take()[0] for _ in range(2)])
+        barrier.wait()  # the places of a process that is gone come back
     except BaseException as error:
         taken.put(f"{type(error).__name__}: {error}")
+        barrier.abort()
         raise
 
 

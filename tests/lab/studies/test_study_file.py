@@ -185,3 +185,18 @@ def test_quick_sizes_that_end_by_batches_end_with_a_validation(monkeypatch):
         steps = options["trainer.max_steps"]
         between = options.get("trainer.val_check_interval", options.get("trainer.limit_train_batches", steps + 1))
         assert between <= steps, path
+
+
+def test_the_folder_of_a_study_knows_what_makes_it_another_one(in_root, tmp_path):
+    """Keys of study.yaml, by which the folders of earlier versions are known, too."""
+    grid = read_study(write(tmp_path / "s.yaml", quick=None)).as_dict()
+    common = ["title", "question", "caption", "base", "overrides", "seeds", "record", "direction", "plot", "quick"]
+    assert sorted(grid) == sorted([*common, "grid", "pruner"])
+    search = {"grid": None, "search": {"model.l2": {"low": 0.1, "high": 1.0}}, "trials": 7, "sampler": "random"}
+    searched = read_study(write(tmp_path / "s.yaml", quick=None, **search)).as_dict()
+    assert sorted(searched) == sorted([*common, "search", "pruner", "sampler", "trials"])
+    assert (searched["trials"], searched["sampler"], searched["pruner"]) == (7, "random", "none")
+    settings = {"grid": None, "list": [{"model.l2": 0.0}, {"model.l2": 0.1}], "labels": ["a", "b"]}
+    listed = read_study(write(tmp_path / "s.yaml", quick=None, **settings)).as_dict()
+    assert sorted(listed) == sorted([*common, "list", "labels", "pruner"])
+    assert (listed["labels"], listed["quick"]) == (["a", "b"], False)
