@@ -21,6 +21,7 @@ LAYERS = (
     ("lab.commands",),
     ("lab.studies", "lab.report"),
     ("lab.training",),
+    ("lab.claims",),
     ("lightning_models.callbacks",),
     ("lightning_models.feature_extractors",),
     ("lightning_models",),  # the families
