@@ -1,5 +1,7 @@
-"""The configs that come with the project, found from any working directory."""
+"""The configs that come with the project, found from any working directory, and the commit that it is at."""
 
+import functools
+import subprocess
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -22,3 +24,16 @@ def find_config(path: str | Path) -> Path:
         return path
     shipped = shipped_configs().joinpath(*path.parts[1:])
     return shipped if shipped.is_file() else path
+
+
+@functools.cache
+def commit() -> str | None:
+    """The commit of the checkout that runs, with `-dirty` after it if files differ; None where there is no checkout."""
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (FileNotFoundError, subprocess.CalledProcessError):  # no git, or a checkout that belongs to someone else
+        return None

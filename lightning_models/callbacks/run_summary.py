@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lab.files import atomic_write
+from lab.shipped import commit
 from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.throughput import Throughput
 from lightning_models.tracking.media import save_table
@@ -27,6 +28,7 @@ class RunSummary(Callback):
     def __init__(self, command: str, seed: int | None) -> None:
         self.command, self.seed = command, seed
         self.started = time.time()
+        self.commit = commit()  # now: the files may change while it trains
         self.earlier_seconds = 0.0
         self.metrics: dict[str, float] = {}  # the last ones, over all parts of a resumed run
         self.trained = False
@@ -116,6 +118,7 @@ class RunSummary(Callback):
                 "torch": torch.__version__,
                 "pytorch-lightning": version("pytorch-lightning"),
                 "torchvision": version("torchvision"),
+                **({"commit": self.commit} if self.commit else {}),
             },
         }
 

@@ -1,3 +1,4 @@
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,27 @@ def test_an_installed_package_has_its_own_configs_and_looks_nowhere_else(in_tmp_
     assert shipped_configs() == package / "configs"
     assert find_config("configs/a.yaml") == package / "configs" / "a.yaml"
     assert find_config("configs/b.yaml") == Path("configs/b.yaml")
+
+
+def test_the_commit_is_that_of_the_checkout_and_changed_files_show(tmp_path, monkeypatch):
+    package = tmp_path / "lab"
+    package.mkdir()
+    (package / "code.py").write_text("1")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
+    monkeypatch.setattr(shipped, "PACKAGE", package)
+    shipped.commit.cache_clear()
+    assert shipped.commit() == head[:12]
+    (package / "code.py").write_text("2")
+    shipped.commit.cache_clear()
+    assert shipped.commit() == f"{head[:12]}-dirty"
+    shipped.commit.cache_clear()
+
+
+def test_an_installed_package_has_no_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "PACKAGE", tmp_path / "site-packages" / "lab")
+    shipped.commit.cache_clear()
+    assert shipped.commit() is None
+    shipped.commit.cache_clear()

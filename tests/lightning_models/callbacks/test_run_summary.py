@@ -32,7 +32,8 @@ def clock(monkeypatch):
     return now
 
 
-def test_what_is_summarized(tmp_path, clock):
+def test_what_is_summarized(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(module, "commit", lambda: "0123abc")
     summary = RunSummary("fit", 7)
     clock.seconds += 12.5
     speed, quality = Throughput(), SampleQuality()
@@ -45,7 +46,7 @@ def test_what_is_summarized(tmp_path, clock):
     found = json.loads((tmp_path / "summary.json").read_text())
     assert found["hardware"].pop("devices") == 3
     assert {"processor", "cores", "accelerator", "gpu"} == found.pop("hardware").keys()
-    assert {"python", "torch", "pytorch-lightning", "torchvision"} == found.pop("versions").keys()
+    assert {"python", "torch", "pytorch-lightning", "torchvision", "commit"} == found.pop("versions").keys()
     assert found == {
         "command": "fit",
         "model": "TwoNetworks",
