@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -30,6 +31,10 @@ class DescribedDataModule(LightningDataModule):
         """Print `found`, if there is anything to say."""
         if self.found is not None:
             print(self.found, file=sys.stderr)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """A batch is on the CPU; Lightning would take it apart and put it together again to leave it there."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def state_dict(self) -> dict[str, Any]:
         """The fingerprint."""

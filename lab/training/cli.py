@@ -14,6 +14,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from lab.compat.class_changes import keep_only_what_was_set
 from lab.compat.cuda_check import ask_nvml_only_with_a_gpu
+from lab.compat.empty_hooks import skip_empty_hooks
 from lab.compat.whole_numbers import keep_whole_numbers
 from lab.errors import UserError, UserFileError
 from lab.outcome import ERROR_FILE
@@ -46,6 +47,7 @@ from lab.training.run_lock import RunLock
 from lab.training.signatures import find_class
 from lab.training.start import Start, described, settle
 from lab.training.start import check_options as check_start_options
+from lab.training.unprofiled import Unprofiled
 from lightning_models.callbacks.run_summary import RunSummary
 from lightning_models.tracking.wandb_runs import WandbOptions, close_wandb, make_loggers, start_wandb
 
@@ -211,12 +213,14 @@ class ProjectCLI(OptionsCLI):
         if options.quiet:
             kwargs["enable_progress_bar"] = False
         self.summary = RunSummary(command_line(*self.arguments), options.seed_everything)
-        self.run_state.trainer = super().instantiate_trainer(default_root_dir=run_dir, **kwargs)
-        return self.run_state.trainer
+        trainer = self.run_state.trainer = super().instantiate_trainer(default_root_dir=run_dir, **kwargs)
+        skip_empty_hooks([*trainer.callbacks, self.model])  # type: ignore[attr-defined]
+        return trainer
 
     def complete_callbacks(self, config: dict[str, Any], callbacks: list[Callback]) -> list[Callback]:
         """Add those of every run; the precision is one that the machine computes in."""
         config["precision"] = usable_precision(config.get("precision"), config.get("accelerator", "auto"))
+        config["profiler"] = config.get("profiler") or Unprofiled()
         config["plugins"] = with_atomic_checkpoints(config.get("plugins"))
         kept = [RecordedOptions(self.options_text()), GivenOptimizerOptions()] if self.subcommand == "fit" else []
         return run_callbacks(

@@ -1,7 +1,6 @@
 """What alarms observe: small measures of weights, samples and networks, each of a few milliseconds."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +34,6 @@ def nearest(images: Tensor) -> float:
     pixels = images.flatten(1).float()
     distances = torch.cdist(pixels, pixels).fill_diagonal_(torch.inf)
     return float(distances.amin(dim=1).median())
-
-
-def ratio(measure: Callable[[Tensor], float], samples: Tensor | None, real: Tensor | None) -> float | None:
-    """`measure` of samples, relative to that of real images; None without them, or if the real images are all alike."""
-    if samples is None or real is None or (of_real := measure(real)) == 0:
-        return None
-    return measure(samples) / of_real
 
 
 def pinned(gan: GAN) -> float | None:

@@ -3,8 +3,9 @@
 import json
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -20,7 +21,6 @@ from lightning_models.callbacks.alarm_measures import (
     not_finite,
     pinned,
     posterior_use,
-    ratio,
     some_of,
 )
 from lightning_models.callbacks.alarm_rules import Observation, RestartAskedError, StoppedByAlarmError, all_rules
@@ -36,6 +36,7 @@ from lightning_models.tracking.wandb_runs import send_alert
 from lightning_models.vae import VAE
 
 SAMPLES = 128
+T = TypeVar("T")
 OnAlarm = Literal["warn", "stop", "restart"]
 
 
@@ -67,6 +68,7 @@ class Alarms(Callback):
         self.training: Images | None = None
         self.held_out: Images | None = None
         self.real: Tensor | None = None  # (SAMPLES, channels, height, width) in [0, 1], of the first batches
+        self.of_real: dict[str, Any] = {}  # what was measured of them once all are there
 
     def state_dict(self) -> dict[str, Any]:
         """The alarms so far and the states of the rules, as plain values."""
@@ -146,29 +148,44 @@ class Alarms(Callback):
             updates=trainer.global_step // pl_module.n_critic,
             metrics=metrics,
             has_labels=pl_module.objective.uses_labels,
-            diversity=ratio(diversity, samples, self.real),
-            nearest=ratio(nearest, samples, self.real),
-            classes=None if samples is None else self.classes_of(samples, pl_module),
+            diversity=self.ratio(diversity, samples),
+            nearest=self.ratio(nearest, samples),
+            classes=None if samples is None else self.classes_of(samples),
             pinned=pinned(pl_module),
             not_finite=found,
             membership=None if found else membership(pl_module, self.training, self.held_out),
         )
         self.observe(trainer, pl_module, seen, samples)
 
-    def classes_of(self, samples: Tensor, pl_module: GAN) -> tuple[int, int] | None:
+    def measured_of_real(self, measure: Callable[[Tensor], T]) -> T | None:
+        """`measure` of the real images, once for all observations as soon as all images are there; None without any."""
+        if self.real is None or measure.__name__ in self.of_real:
+            return self.of_real.get(measure.__name__)
+        found = measure(self.real)
+        if len(self.real) == SAMPLES:
+            self.of_real[measure.__name__] = found
+        return found
+
+    def ratio(self, measure: Callable[[Tensor], float], samples: Tensor | None) -> float | None:
+        """`measure` of samples, relative to that of real images; None without them, or if those are all alike."""
+        of_real = self.measured_of_real(measure)
+        return None if samples is None or not of_real else measure(samples) / of_real
+
+    def classes_of(self, samples: Tensor) -> tuple[int, int] | None:
         """Numbers of classes that hold at least 1 % of the samples, and of the real images, by the classifier."""
         if self.classifier is None or self.real is None:
             return None
-        counts = []
-        for images in (samples, self.real):
-            logits = self.classifier.extract(
-                (images.clamp(0, 1) * 255).round().to(torch.uint8), torch.device("cpu")
-            ).logits
-            if logits is None:
-                return None
-            shares = torch.bincount(logits.argmax(dim=1)).float() / len(images)
-            counts.append(int((shares >= 0.01).sum()))
-        return counts[0], counts[1]
+        fake, real = self.number_of_classes(samples), self.measured_of_real(self.number_of_classes)
+        return None if fake is None or real is None else (fake, real)
+
+    def number_of_classes(self, images: Tensor) -> int | None:
+        """Those that hold at least 1 % of the images (count, ...) in [0, 1]; None if the network has no classes."""
+        assert self.classifier is not None
+        logits = self.classifier.extract((images.clamp(0, 1) * 255).round().to(torch.uint8), torch.device("cpu")).logits
+        if logits is None:
+            return None
+        shares = torch.bincount(logits.argmax(dim=1)).float() / len(images)
+        return int((shares >= 0.01).sum())
 
     def observe(
         self, trainer: Trainer, pl_module: LightningModule, seen: Observation, samples: Tensor | None = None

@@ -55,6 +55,13 @@ def open_checkpoint(path: str | os.PathLike[str], every_byte: bool = False) -> d
 class PlainCheckpoint(LightningModule):
     """A module whose checkpoints `torch.load(weights_only=True)` opens, also where it was built in Python."""
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Lightning notes each hook's name in the module, and torch would see whether it is a parameter."""
+        if type(value) is str:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def keep_hyperparameters(self) -> None:
         """Store the arguments of `__init__`, which calls this; injected objects are stored as plain descriptions.
 

@@ -72,7 +72,27 @@ def test_a_class_counts_from_one_image_in_a_hundred(tmp_path):
     alarms.classifier = ByBrightness()
     alarms.real, samples = torch.zeros(100, 1, 8, 8), torch.zeros(101, 1, 8, 8)
     alarms.real[0] = samples[0] = 1.0
-    assert alarms.classes_of(samples, small_gan()) == (1, 2)
+    assert alarms.classes_of(samples) == (1, 2)
+
+
+def test_measures_are_relative_to_those_of_real_images_which_are_measured_once_all_are_there():
+    alarms, measured = Alarms(), []
+
+    def mean(images):
+        measured.append(len(images))
+        return float(images.mean())
+
+    twos = torch.full((5, 1, 2, 2), 2.0)
+    assert alarms.ratio(mean, twos) is None  # without real images
+    alarms.real = torch.full((100, 1, 2, 2), 4.0)
+    assert [alarms.ratio(mean, twos), alarms.ratio(mean, twos)] == [0.5, 0.5]
+    assert measured == [100, 5, 100, 5]  # more of them may follow
+    alarms.real = torch.full((128, 1, 2, 2), 8.0)
+    assert [alarms.ratio(mean, twos), alarms.ratio(mean, twos), alarms.ratio(mean, None)] == [0.25, 0.25, None]
+    assert measured[4:] == [128, 5, 5]
+    alarms = Alarms()
+    alarms.real = torch.zeros(128, 1, 2, 2)
+    assert alarms.ratio(mean, twos) is None  # real images that are alike say nothing
 
 
 def test_the_first_real_images_are_kept_in_the_unit_range(tmp_path, observed):

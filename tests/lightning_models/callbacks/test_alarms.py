@@ -17,7 +17,6 @@ from lightning_models.callbacks.alarm_measures import (
     nearest,
     not_finite,
     posterior_use,
-    ratio,
     some_of,
 )
 from lightning_models.callbacks.alarm_rules import Observation, StoppedByAlarmError
@@ -204,9 +203,6 @@ def test_what_is_measured():
     assert diversity(points) == pytest.approx(10 / 3)
     assert nearest(points) == 0
     assert nearest(torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 2.0]])) == 2
-    assert ratio(nearest, points, points) is None  # real images that are alike say nothing
-    assert ratio(diversity, points, 2 * points) == pytest.approx(0.5)
-    assert ratio(diversity, None, points) is None
 
 
 def data_of(training, held_out, labels=None):
