@@ -1,138 +1,166 @@
-"""Training steps a second under the Trainer, against a bare loop with the same networks, data and arithmetic.
+"""The speed of every family: the real command with its defaults against a bare PyTorch loop, in samples a CPU second.
 
-Both sides take turns, a window each, so that a busy machine slows both; the ratio is the median over the rounds. The
-bare loop does what the GAN step does (one generator forward, D frozen in G's update, fused Adam, channels-last) and
-nothing else: no Trainer, no logging, no hooks.
+Each task is a config of this project and a loop in benchmarks/bare.py, which has the same networks and arithmetic and
+nothing else and imports no Lightning. Both processes stay loaded and take turns, a window each, the other one stopped;
+samples are counted against the CPU seconds (user and system, all threads) that the process used for them, so that a
+busy machine disturbs neither. The ratio is the median over the rounds, with the lowest and the highest. Windows are
+longer than an epoch of the small networks: validation, checkpoints and figures are in them; Weights & Biases is
+offline. The data is drawn at random in the shape of MNIST and Tiny Shakespeare; the surnames come with the project.
 """
 
 import argparse
+import contextlib
+import json
+import os
+import signal
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-import warnings
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from pytorch_lightning import Callback, Trainer
+from benchmarks.progress import Done, Progress
+from benchmarks.stand_in_data import write_data
 
-from datamodules.tensor_dataset import TensorLoader
-from lightning_models.callbacks.throughput import Throughput
-from lightning_models.gan import GAN, frozen
-from lightning_models.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
-
-IMAGE_SHAPE, LATENT_DIM = (1, 28, 28), 64
-TASKS: dict[str, tuple[Any, Any, int]] = {
-    "MLP GAN 28x28, batch 64": (MLPGenerator, MLPDiscriminator, 64),
-    "small DCGAN 28x28, batch 128": (partial(DCGANGenerator, width=32), partial(DCGANDiscriminator, width=32), 128),
+CONFIGS = {
+    "classifier_mlp": "classifier/mnist_mlp",
+    "classifier_cnn": "classifier/mnist_cnn",
+    "gan_mlp": "gan/mnist_mlp",
+    "gan_conv": "gan/mnist",
+    "wgan_gp": "wgan_gp/mnist",
+    "vae_mlp": "vae/mnist_mlp",
+    "vae_conv": "vae/mnist",
+    "language_model": "text/shakespeare_lstm",
+    "names": "names/surnames",
 }
+COMMAND = Path(__file__).parents[1].joinpath("cli").with_suffix(".py")
+WARM_UP = 2_000  # samples before the first turn
+PATIENCE = 120.0  # seconds until the first batches
 
 
-class Window(Callback):
-    """Seconds between the end of the first `warm_up` batches and the end of the last."""
+@dataclass
+class Side:
+    """A process that is stopped except in its turns."""
 
-    def __init__(self, warm_up: int) -> None:
-        self.warm_up, self.started, self.seconds = warm_up, 0.0, 0.0
+    process: "subprocess.Popen[bytes]"
+    progress: Progress
 
-    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        if trainer.global_step == self.warm_up:
-            self.started = time.perf_counter()
-
-    def on_train_end(self, *args: Any) -> None:
-        self.seconds = time.perf_counter() - self.started
-
-
-def scaled(images: torch.Tensor) -> torch.Tensor:
-    return images.float() / 127.5 - 1
-
-
-def lightning_window(make_gan: Callable[[], GAN], loader: TensorLoader, batches: int, precision: str) -> float:
-    """Steps a second of the project's own step under the Trainer, its metrics logged every 50 batches."""
-
-    class Scaled(GAN):
-        def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-            return scaled(batch[0]), batch[1]
-
-    window = Window(warm_up=5)
-    gan = make_gan()
-    gan.__class__ = Scaled
-    trainer = Trainer(
-        accelerator="cpu",
-        max_steps=batches + window.warm_up,
-        precision=precision,  # type: ignore[arg-type]
-        callbacks=[window, Throughput()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(gan, loader)
-    return batches / window.seconds
+    def turn(self, seconds: float) -> tuple[Done, float]:
+        """What it does in a window, and the wall time from the batch before it to its last batch."""
+        before, begun = self.progress.read(), time.perf_counter()
+        self.process.send_signal(signal.SIGCONT)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGSTOP)
+        after = self.progress.read()
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.process.args} has ended with status {self.process.returncode}")
+        return Done(after.samples - before.samples, after.cpu - before.cpu), time.perf_counter() - begun
 
 
-def bare_window(make_gan: Callable[[], GAN], loader: TensorLoader, batches: int, precision: str) -> float:
-    """Steps a second of a loop that does only what must be done."""
-    gan = make_gan()
-    generator, discriminator = gan.generator, gan.discriminator
-    adam = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999), fused=True)
-    d_optimizer, g_optimizer = adam(discriminator.parameters()), adam(generator.parameters())
-    autocast = partial(torch.autocast, "cpu", torch.bfloat16, enabled=precision != "32-true", cache_enabled=False)
+@contextlib.contextmanager
+def started(commands: list[list[str]], paths: list[Path], environment: dict[str, str]) -> Iterator[list[Side]]:
+    """Start them, let each train some batches and stop it; what they print is beside their `Progress`."""
+    processes: list[subprocess.Popen[bytes]] = []
+    logs = [path.with_suffix(".log") for path in paths]
+    try:
+        for command, log in zip(commands, logs, strict=True):
+            with log.open("wb") as output:
+                processes.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
+        deadline = time.monotonic() + PATIENCE
+        waiting = set(range(len(commands)))
+        while waiting:
+            for number in list(waiting):
+                process, path = processes[number], paths[number]
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{process.args!r} does not train:\n{logs[number].read_text()[-2000:]}")
+                if path.exists() and Progress(path, writes=False).read().samples >= WARM_UP:
+                    process.send_signal(signal.SIGSTOP)
+                    waiting.remove(number)
+            time.sleep(0.05)
+        yield [Side(process, Progress(path, writes=False)) for process, path in zip(processes, paths, strict=True)]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
-    def step(images: torch.Tensor) -> None:
-        real = scaled(images)
-        with autocast():
-            fake = generator(torch.randn(len(real), LATENT_DIM))
-            d_loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
-        d_optimizer.zero_grad()
-        d_loss.backward()
-        d_optimizer.step()
-        with frozen(discriminator):
-            with autocast():
-                g_loss = F.softplus(-discriminator(fake)).mean()
-            g_optimizer.zero_grad()
-            g_loss.backward()
-            g_optimizer.step()
 
-    done, started = 0, 0.0
-    while True:
-        for images, _ in loader:
-            if done == 5:
-                started = time.perf_counter()
-            if done == batches + 5:
-                return batches / (time.perf_counter() - started)
-            step(images)
-            done += 1
+def measure(task: str, folder: Path, rounds: int, seconds: float, environment: dict[str, str]) -> dict[str, float]:
+    """The ratio, its range and the samples a CPU second of both sides."""
+    progress = {side: folder / f"{task}-{side}" for side in ("ours", "bare")}
+    init_args = {"path": str(progress["ours"]), "is_text": task == "language_model"}
+    callback = {"class_path": "benchmarks.progress_callback.WriteProgress", "init_args": init_args}
+    ours = [
+        *(sys.executable, str(COMMAND), "fit", "-c", f"configs/{CONFIGS[task]}.yaml"),
+        *("--run_dir", str(folder / f"{task}-run"), "--trainer.max_epochs=10000", "--quiet"),
+        f"--trainer.callbacks+={json.dumps(callback)}",
+    ]
+    bare = [sys.executable, "-m", "benchmarks.bare", task, str(folder), str(progress["bare"])]
+    rates: dict[str, list[float]] = {"ours": [], "bare": []}
+    walls: dict[str, list[float]] = {"ours": [], "bare": []}
+    with started([ours, bare], [progress["ours"], progress["bare"]], environment) as sides:
+        for _ in range(rounds):
+            for name, side in zip(rates, sides, strict=True):
+                done, wall = side.turn(seconds)
+                rates[name].append(done.samples / done.cpu)
+                walls[name].append(done.samples / wall)
+    ratios = [mine / theirs for mine, theirs in zip(rates["ours"], rates["bare"], strict=True)]
+    median = statistics.median
+    return {
+        **{"ratio": round(median(ratios), 3), "low": round(min(ratios), 3), "high": round(max(ratios), 3)},
+        **{name: round(median(values), 1) for name, values in rates.items()},
+        **{f"{name}_wall": round(median(values), 1) for name, values in walls.items()},
+    }
+
+
+def write_surnames(folder: Path) -> None:
+    """The batches of an epoch of surnames, for the bare loop, which cannot import what makes them."""
+    import torch
+
+    from datamodules.sequences.names import Names
+
+    data = Names(batch_size=128, root=str(folder))
+    with contextlib.redirect_stderr(None):  # what was found in the files
+        data.setup("fit")
+    made: dict[str, Any] = {"vocab_size": len(data.vocabulary), "num_classes": len(data.class_names)}
+    made |= {"training": list(data.train_dataloader()), "held_out": list(data.val_dataloader())}
+    torch.save(made, folder / "surnames.pt")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batches", type=int, default=100, help="in a window")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"by default all: {', '.join(CONFIGS)}")
+    parser.add_argument("--quick", action="store_true", help="shorter windows: all tasks in less than three minutes")
+    parser.add_argument("--rounds", type=int, help="turns of each side, by default 5, with --quick 3")
+    parser.add_argument("--seconds", type=float, help="length of a turn, by default 4, with --quick 1.5")
+    parser.add_argument("--threads", type=int, default=1, help="of each side, by default 1")
+    parser.add_argument("--json", metavar="FILE", help="where to write the numbers")
     given = parser.parse_args()
-    warnings.filterwarnings("ignore")  # of Lightning, about loaders that are not asked for
-    import logging
-
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (20_000, *IMAGE_SHAPE), dtype=torch.uint8, generator=generator)
-    threads = torch.get_num_threads()
-    print(f"torch {torch.__version__}, {threads} threads, {given.rounds} rounds of {given.batches} batches")
-    print(f"{'task':32} {'precision':11} {'bare loop':>12} {'Trainer':>12} {'ratio (lowest to highest)':>28}")
-    for name, (generator_class, discriminator_class, batch_size) in TASKS.items():
-        loader = TensorLoader((images, torch.zeros(len(images))), batch_size, shuffle=True)
-        make_gan = partial(
-            GAN, IMAGE_SHAPE, latent_dim=LATENT_DIM, generator=generator_class, discriminator=discriminator_class
-        )
-        for precision in ("32-true", "bf16-mixed"):
-            bare, lightning = [], []
-            for _ in range(given.rounds):
-                bare.append(bare_window(make_gan, loader, given.batches, precision) * batch_size)
-                lightning.append(lightning_window(make_gan, loader, given.batches, precision) * batch_size)
-            ratios = [ours / theirs for ours, theirs in zip(lightning, bare, strict=True)]
-            rates = f"{statistics.median(bare):>8,.0f} im/s {statistics.median(lightning):>7,.0f} im/s"
-            ratio = f"{statistics.median(ratios):>15.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            print(f"{name:32} {precision:11} {rates} {ratio}", flush=True)
+    if unknown := set(given.tasks) - set(CONFIGS):
+        parser.error(f"there is no task {', '.join(sorted(unknown))}: choose from {', '.join(CONFIGS)}")
+    rounds, seconds = given.rounds or (3 if given.quick else 5), given.seconds or (1.5 if given.quick else 4.0)
+    results = {}
+    load = os.getloadavg()[0]
+    print(f"{given.threads} thread(s), {rounds} rounds of {seconds} s, samples a CPU second, load {load:.1f}")
+    print(f"{'task':16} {'command':>12} {'bare loop':>12} {'ratio (lowest to highest)':>28}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_data(folder)
+        environment = {
+            **os.environ,
+            **{"OMP_NUM_THREADS": str(given.threads), "DATA_ROOT": name, "WANDB_MODE": "offline"},
+        }
+        for task in given.tasks or CONFIGS:
+            if task == "names":
+                write_surnames(folder)
+            found = results[task] = measure(task, folder, rounds, seconds, environment)
+            spread = f"{found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+            print(f"{task:16} {found['ours']:>12,.0f} {found['bare']:>12,.0f} {spread:>28}", flush=True)
+    if given.json:
+        Path(given.json).write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":
