@@ -12,4 +12,5 @@ COMMANDS = {
     "interpolate": "walk between two latent vectors of a checkpoint: a strip of images",
     "study": "run every trial of a study file; the same command again resumes it",
     "report": "write one HTML page of a run, of a folder of runs or of a study",
+    "sync": "upload runs that are recorded offline to Weights & Biases",
 }

@@ -86,6 +86,7 @@ def run_trial(study: Study, run_dir: Path, setting: Setting, seed: int, callback
 
     arguments = [*study.arguments(setting, seed), "--run_dir", str(run_dir), "--quiet"]
     arguments += ["--wandb.group", study.name, "--wandb.name", run_dir.name]
+    arguments += ["--wandb.setting", json.dumps({**setting, "seed": seed})]
     if can_resume(run_dir):
         arguments += ["--ckpt_path", str(run_dir / "checkpoints" / "last.ckpt")]
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):

@@ -49,7 +49,8 @@ from lab.training.start import Start, described, settle
 from lab.training.start import check_options as check_start_options
 from lab.training.unprofiled import Unprofiled
 from lightning_models.callbacks.run_summary import RunSummary
-from lightning_models.tracking.wandb_runs import WandbOptions, close_wandb, make_loggers, start_wandb
+from lightning_models.tracking.metrics_file import MetricsFile
+from lightning_models.tracking.wandb_runs import WandbOptions, close_wandb, start_wandb
 
 DEFAULT_EPOCHS = 20  # where neither trainer.max_epochs nor max_steps nor max_time is given
 
@@ -206,8 +207,7 @@ class ProjectCLI(OptionsCLI):
         options = self.options
         run_dir = Path(options.run_dir)
         if options.trainer.logger is None:
-            wandb_options = WandbOptions(**options.wandb) if self.subcommand == "fit" else WandbOptions("disabled")
-            kwargs["logger"] = make_loggers(run_dir, wandb_options, self.resolved_config())
+            kwargs["logger"] = MetricsFile(run_dir)
         if self.subcommand != "fit":
             kwargs["enable_checkpointing"] = False
         if options.quiet:
@@ -266,7 +266,8 @@ class ProjectCLI(OptionsCLI):
         try:
             if self.starts_from_another():
                 init_from(self.options.init_from, self.model)
-            start_wandb(self.trainer)
+            if subcommand == "fit" and self.options.trainer.logger is None:
+                start_wandb(self.trainer, WandbOptions(**self.options.wandb), self.resolved_config())
             super().run_subcommand(subcommand)
         except BaseException as error:
             close_wandb(self.trainer)

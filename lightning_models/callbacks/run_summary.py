@@ -17,6 +17,7 @@ from lightning_models.callbacks.sample_quality import SampleQuality
 from lightning_models.callbacks.throughput import Throughput
 from lightning_models.tracking.media import save_table
 from lightning_models.tracking.metrics_file import MetricsFile
+from lightning_models.tracking.wandb_runs import skip_sent
 
 
 class RunSummary(Callback):
@@ -36,8 +37,8 @@ class RunSummary(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Drop the rows of metrics.csv that are about to be written again, by a run that goes on or begins again."""
         for logger in trainer.loggers:
-            if isinstance(logger, MetricsFile):
-                logger.drop_from(trainer.global_step)
+            if isinstance(logger, MetricsFile) and trainer.is_global_zero:
+                skip_sent(trainer, *logger.drop_from(trainer.global_step))
 
     def on_train_batch_start(self, *args: Any) -> None:
         """There is something to train."""

@@ -62,12 +62,18 @@ class MetricsFile(Logger):
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, self.open()).writerow(row)
 
-    @rank_zero_only
-    def drop_from(self, step: int) -> None:
-        """Remove the rows of batch number `step` (from 0) and later, which a resumed run writes again."""
+    def drop_from(self, step: int) -> tuple[int, set[str]]:
+        """Remove the rows of batch number `step` (from 0) and later, which a resumed run writes again.
+
+        Returns:
+            The last step of the removed rows, -1 if there are none, and the names of the metrics that it had.
+        """
         self.open()
-        if self.path.is_file():
-            self.rewrite([row for row in self.rows() if int(row["step"]) < step])
+        rows = self.rows()
+        if rows:
+            self.rewrite([row for row in rows if int(row["step"]) < step])
+        last = max((int(row["step"]) for row in rows if int(row["step"]) >= step), default=-1)
+        return last, {name for row in rows if int(row["step"]) == last for name in row if row[name]}
 
     def open(self) -> list[str]:
         """The columns of the file, which is repaired first if it is damaged; none if there is no file."""

@@ -1,19 +1,29 @@
-"""Runs in Weights & Biases."""
+"""Runs in Weights & Biases, which a training never waits long for and never fails because of.
 
-import netrc
+A run is recorded in the `wandb` folder of its run folder, whether or not it is sent to a server at the same time. Its
+id is kept there too, so that all parts of a resumed run are one run.
+"""
+
 import os
+import secrets
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal, get_args
 
 from pytorch_lightning import Trainer
-from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 
-from lab.compat.wandb_logger import drop_deprecated_arguments
+from lab.files import atomic_write
+from lab.program import command_line
 from lab.stops import helpers_unsignalled
-from lightning_models.tracking.metrics_file import MetricsFile
+from lightning_models.tracking.wandb_server import LOST, api_key, server_url, why_unusable
 
 WandbMode = Literal["online", "offline", "disabled"]
+SYNONYMS = {"run": "online", "dryrun": "offline"}  # that wandb knows, too
+SECONDS_TO_START, SECONDS_TO_FINISH = 6.0, 10.0  # after PATIENCE seconds for a first answer: 20 in all
+PENDING = "not-uploaded"  # a file in the folder of a run that was sent while it trained, but not to its end
 
 
 class WandbOptions:
@@ -24,6 +34,7 @@ class WandbOptions:
         project: project that the run belongs to.
         group: group of the run, such as the name of a study.
         name: name of the run; by default that of its folder.
+        setting: options in which the run differs from others of its group; columns of their own in the run's config.
     """
 
     def __init__(
@@ -32,78 +43,181 @@ class WandbOptions:
         project: str = "lightning-models",
         group: str | None = None,
         name: str | None = None,
+        setting: dict[str, Any] | None = None,
     ) -> None:
-        self.mode, self.project, self.group, self.name = mode, project, group, name
+        self.mode, self.project, self.group, self.name, self.setting = mode, project, group, name, setting
 
     def resolved_mode(self) -> str:
-        """The mode of this run: the option, else $WANDB_MODE, else online if there is an API key, else offline."""
-        chosen = self.mode or os.environ.get("WANDB_MODE")
-        return chosen or ("online" if has_api_key() else "offline")
+        """The mode of this run: the option, else $WANDB_MODE, else online if there is an API key, else offline.
+
+        What cannot be, online without a key or a $WANDB_MODE that does not exist, is said on stderr and is offline.
+        """
+        given = self.mode or os.environ.get("WANDB_MODE") or ("online" if api_key() else "offline")
+        chosen = SYNONYMS.get(given, given)
+        if chosen not in get_args(WandbMode):
+            offline(f"$WANDB_MODE is {given!r}, expected {', '.join(get_args(WandbMode))}")
+            return "offline"
+        if chosen == "online" and not api_key():
+            offline("there is no API key: use `wandb login` or set WANDB_API_KEY")
+            return "offline"
+        return chosen
 
 
-def has_api_key() -> bool:
-    """Whether an API key is set in the environment or was stored in ~/.netrc by `wandb login`.
+def offline(reason: str) -> None:
+    """Say why a run is recorded offline, although that was not asked for."""
+    print(f"W&B: {reason}. This run is recorded offline.", file=sys.stderr, flush=True)
 
-    wandb's own functions prompt or warn instead of answering.
+
+class RunLogger(WandbLogger):
+    """Sends what is logged to a W&B run; what an earlier part of a resumed run has sent is not sent again.
+
+    wandb works in a process of its own. If that fails, the run goes on without it.
     """
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
-    try:
-        return netrc.netrc().authenticators(str(host)) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
+
+    def __init__(self, run: Any, **names: Any) -> None:
+        super().__init__(experiment=run, **names)
+        self.is_open, self.has_failed = run is not None, False
+        self.last_step, self.last_names = (
+            -1,
+            set[str](),
+        )  # that the run has: the last step, and the metrics of this step
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any) -> None:
+        """Add to the run's config."""
+        self.attempt(super().log_hyperparams, params)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        """Log what the run does not have yet, pictures and tables included: some batches are trained on twice."""
+        if step is not None and step <= self.last_step:
+            names = self.last_names if step == self.last_step else set(metrics)
+            metrics = {name: value for name, value in metrics.items() if name not in names}
+        if metrics:
+            self.attempt(super().log_metrics, metrics, step)
+
+    def attempt(self, send: Callable[..., Any], *args: Any, **options: Any) -> bool:
+        """Call a function of wandb's, unless one has failed; the first failure is reported. True if it worked."""
+        if self.has_failed:
+            return False
+        try:
+            send(*args, **options)
+        except Exception as error:  # of another program's process: whatever it is, the training does not need it
+            self.has_failed = True
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            upload = command_line("sync", str(self.save_dir))
+            print(
+                f"W&B failed ({reason}), and the run goes on. To upload what it has: {upload}",
+                file=sys.stderr,
+                flush=True,
+            )
+        return not self.has_failed
 
 
-def make_loggers(run_dir: Path, options: WandbOptions, config: dict[str, Any]) -> list[Logger]:
-    """The loggers of a run: metrics.csv and, unless disabled, a W&B run that holds `config`."""
-    loggers: list[Logger] = [MetricsFile(run_dir)]
-    mode = options.resolved_mode()
+def start_wandb(trainer: Trainer, options: WandbOptions, config: dict[str, Any]) -> None:
+    """Start or go on with the W&B run of a training, unless tracking is off, and add its logger to the trainer.
+
+    A signal to all processes of a cluster's job does not reach the process of its own that wandb starts.
+    """
+    run_dir = Path(trainer.default_root_dir)
+    mode = options.resolved_mode() if trainer.is_global_zero else "disabled"
     if mode == "disabled":
-        return loggers
-    os.environ.setdefault("WANDB_SILENT", "true")  # our own output says where the run is
-    import wandb  # importing it takes half a second
+        return
+    os.environ.update(WANDB_MODE=mode, WANDB_SILENT="true")  # our own output says where the run is
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # wandb's own telemetry: it would wait for its server, too
+    import wandb  # takes half a second or more
 
-    logger = WandbLogger(
-        project=options.project,
-        group=options.group,
-        name=options.name or run_dir.name,
-        save_dir=run_dir,
-        mode=mode,
-        config=config,
-        settings=wandb.Settings(silent=True, console="off"),
-    )
-    drop_deprecated_arguments(logger)
-    return [*loggers, logger]
-
-
-def start_wandb(trainer: Trainer) -> None:
-    """Start the W&B run, if there is one, whose own process outlives a signal to all processes of a cluster's job."""
     with helpers_unsignalled():
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                _ = logger.experiment
+        url = server_url()
+    is_new = url not in LOST
+    if mode == "online" and (reason := why_unusable(url)):
+        mode = "offline"
+        if is_new:  # once, not for each trial of a study
+            offline(f"{url} cannot be used ({reason})")
+
+    def begin(mode: str) -> Any:
+        settings = wandb.Settings(
+            silent=True,
+            console="off",
+            init_timeout=SECONDS_TO_START,
+            finish_timeout=SECONDS_TO_FINISH,
+            finish_timeout_raises=True,
+        )
+        return wandb.init(
+            project=options.project,
+            group=options.group,
+            name=options.name or run_dir.name,
+            id=run_id(run_dir),
+            resume="allow",
+            dir=run_dir,
+            config=config,
+            mode=mode,  # type: ignore[arg-type]  # one of WandbMode
+            settings=settings,
+        )
+
+    with helpers_unsignalled():
+        try:
+            run = begin(mode)
+        except (wandb.Error, TimeoutError) as error:
+            if mode == "offline":
+                raise
+            LOST[url] = str(error).strip().split("\n")[0] or "it refuses the run"
+            offline(f"{url} cannot be used ({LOST[url]})")
+            wandb.teardown()  # whose process would hold on to the id of the run
+            run = begin("offline")
+    if options.setting:
+        run.config.update({"setting": options.setting}, allow_val_change=True)
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    trainer.loggers = [*trainer.loggers, RunLogger(run, save_dir=run_dir)]
+
+
+def run_id(run_dir: Path) -> str:
+    """The id of the run in W&B, which all its parts share; an older run has it in the names of its parts only."""
+    path = run_dir / "wandb" / "id"
+    if not path.exists():
+        parts = sorted((run_dir / "wandb").glob("*run-*-*"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as unfinished:
+            unfinished.write_text(parts[-1].name.rsplit("-", 1)[1] if parts else secrets.token_hex(4))
+    return path.read_text().strip()
+
+
+def skip_sent(trainer: Trainer, step: int, names: set[str]) -> None:
+    """Tell the W&B run what it has of batches to be trained on again: all up to `step`, of that the metrics `names`."""
+    for logger in run_loggers(trainer):
+        logger.last_step, logger.last_names = step, names
 
 
 def close_wandb(trainer: Trainer) -> str | None:
     """Finish the W&B run, if there is one, and return a line with its address or how to upload it.
 
-    WandbLogger leaves its run open, and the next run of the same process would be logged into it.
+    An open run would get what the next run of the same process logs. No upload is waited for longer than ten seconds.
     """
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger) and trainer.is_global_zero:
-            run = logger.experiment
-            if run.offline:
-                where = f"stored offline; to upload it, `wandb login`, then `wandb sync {Path(run.dir).parent}`"
-            else:
-                where = str(run.url)
-            run.finish()
-            return f"W&B          {where}"
+    for logger in run_loggers(trainer):
+        run = logger.experiment
+        pending = Path(run.dir).parent / PENDING
+        if not run.offline:
+            pending.touch()  # until all is uploaded
+        is_uploaded = logger.attempt(run.finish)
+        logger.is_open = False
+        if run.offline:
+            where = command_line("sync", trainer.default_root_dir)
+            return f"W&B          stored offline; to upload it: {where}"
+        if is_uploaded:
+            pending.unlink()
+        else:
+            LOST[str(run.settings.base_url)] = "an upload did not end"
+        return f"W&B          {run.url}"
     return None
 
 
 def send_alert(trainer: Trainer, title: str, text: str) -> None:
     """Send an alert of the W&B run: a mail or a message where the user has set that up."""
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.alert(title=title, text=text)
+    for logger in run_loggers(trainer):
+        logger.attempt(logger.experiment.alert, title=title, text=text)
+
+
+def run_loggers(trainer: Trainer) -> list[RunLogger]:
+    """The logger of the trainer's open W&B run, if there is one."""
+    return [logger for logger in trainer.loggers if isinstance(logger, RunLogger) and logger.is_open]

@@ -1,6 +1,7 @@
 """Each option of fit, validate, test and predict reaches the object that it is meant for."""
 
 import inspect
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -51,7 +52,7 @@ OPTIONS = {
         "seed": 6,
     },
     "alarms": {"enabled": False, "every_n_batches": 30, "on_alarm": "restart", "restarts": 4},
-    "wandb": {"mode": "disabled", "project": "p", "group": "g", "name": "n"},
+    "wandb": {"mode": "disabled", "project": "p", "group": "g", "name": "n", "setting": {"model.l2": 0.1}},
 }
 CLASSES = {"samples": ImageSamples, "texts": TextSamples, "quality": SampleQuality, "alarms": Alarms}
 ATTRIBUTES = {("quality", "network"): "option"}  # where an option's attribute has another name
@@ -72,8 +73,12 @@ def test_the_table_above_has_every_option_with_a_value_of_its_own(group):
 
 def test_the_options_of_groups(calls, tmp_path, monkeypatch):
     tracked = []
-    monkeypatch.setattr(training_cli, "make_loggers", lambda *args: [tracked.append(args), MetricsFile(args[0])][1:])
-    given = [f"--{group}.{name}={value}" for group, options in OPTIONS.items() for name, value in options.items()]
+    monkeypatch.setattr(training_cli, "start_wandb", lambda *args: tracked.append(args))
+    given = [
+        f"--{group}.{name}={json.dumps(value) if isinstance(value, dict) else value}"
+        for group, options in OPTIONS.items()
+        for name, value in options.items()
+    ]
     cli.main([*tiny_runs.GAN, *given, "--run_dir", str(tmp_path / "run")])
     ((name, trainer, _),) = calls
     assert name == "fit"
@@ -81,8 +86,8 @@ def test_the_options_of_groups(calls, tmp_path, monkeypatch):
         callback = of(trainer, kind)
         found = {name: getattr(callback, ATTRIBUTES.get((group, name), name)) for name in OPTIONS[group]}
         assert found == OPTIONS[group]
-    ((run_dir, wandb_options, config),) = tracked
-    assert run_dir == tmp_path / "run"
+    ((tracked_trainer, wandb_options, config),) = tracked
+    assert tracked_trainer is trainer
     assert vars(wandb_options) == OPTIONS["wandb"]
     assert config["model"]["init_args"]["latent_dim"] == 4
 
