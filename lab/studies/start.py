@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from lab.compat.late_packages import import_packages_late
 from lab.errors import TERMINATED, UserError
 from lab.files import atomic_write
 from lab.program import command_line
@@ -191,6 +192,7 @@ def worker(study: Study, study_dir: Path, storage: str | None, gpu: str | None) 
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch is imported
     from lab.outcome import explained
 
+    import_packages_late()
     with explained():
         engine.work(study, study_dir, engine.open_queue(study, study_dir, storage))
 

@@ -3,6 +3,8 @@
 import time
 from typing import Any, Protocol, runtime_checkable
 
+import torch
+from PIL.Image import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
@@ -90,17 +92,23 @@ class ConfusionMatrices(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the last one and the best one."""
-        self.draw_last(trainer, pl_module)
+        last = self.last
+        drawn = self.draw_last(trainer, pl_module)
         if self.best and trainer.is_global_zero:
-            draw(trainer, pl_module, "confusion_matrix_best", self.best["matrix"], f"best {self.best['title']}")
+            is_best = last is not None and last[1] == self.best["title"] and torch.equal(last[0], self.best["matrix"])
+            picture = drawn if drawn is not None and is_best else figure_of(pl_module, **self.best)
+            save_picture(trainer, "confusion_matrix_best", picture)
 
-    def draw_last(self, trainer: Trainer, pl_module: Any) -> None:
+    def draw_last(self, trainer: Trainer, pl_module: LightningModule) -> Image | None:
         """Draw the one that was taken last, once."""
-        if self.last is not None:
-            draw(trainer, pl_module, "confusion_matrix", *self.last)
-            self.last, self.drawn_at = None, time.monotonic()
+        if self.last is None:
+            return None
+        picture = figure_of(pl_module, *self.last)
+        save_picture(trainer, "confusion_matrix", picture)
+        self.last, self.drawn_at = None, time.monotonic()
+        return picture
 
 
-def draw(trainer: Trainer, pl_module: Any, name: str, matrix: Tensor, title: str) -> None:
-    """Write the figure of a matrix."""
-    save_picture(trainer, name, confusion_figure(matrix, pl_module.class_names, title))
+def figure_of(classifier: Any, matrix: Tensor, title: str, value: float | None = None) -> Image:
+    """The figure of a matrix; `value` is that of the monitor, which is not shown."""
+    return confusion_figure(matrix, classifier.class_names, title)

@@ -2,15 +2,21 @@
 
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
+from PIL.Image import Resampling
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from lightning_models.drawing.figures import new_figure, to_image
+from lightning_models.drawing.figures import DPI, new_figure, to_image
 from lightning_models.drawing.pictures import SMALLEST_SIDE
 from lightning_models.image_classifier import ImageClassifier
 from lightning_models.tracking.media import save_picture
+
+CELL, GAP, LINE = 160, 24, 24  # pixels: of an image and the gap beside it, of the gap, of a line of text
+LEAST_WIDTH = 550  # pixels, of the figure
 
 
 class WorstMistakes(Callback):
@@ -85,22 +91,29 @@ class WorstMistakes(Callback):
         save_picture(trainer, "worst_mistakes", self.figure(images, pl_module.class_names))
 
     def figure(self, images: Tensor, class_names: list[str]) -> Any:
-        """Each image under "true -> predicted" and the probability of the true class."""
+        """Each image under "true -> predicted" and the probability of the true class.
+
+        Images and texts are put on the figure itself: 36 axes would take most of the time of a short run.
+        """
         columns = min(len(images), self.side)
         rows = -(-len(images) // columns)
-        figure = new_figure(max(1.45 * columns, 5.0), 1.7 * rows + 0.4)
-        figure.suptitle(
-            "worst mistakes: true \N{RIGHTWARDS ARROW} predicted, probability of the true class", fontsize=9
-        )
-        axes = figure.subplots(rows, columns, squeeze=False).flatten()
-        for cell in axes:
-            cell.axis("off")
-        for cell, image, (true, predicted), loss in zip(axes, images, self.labels.tolist(), self.loss, strict=False):
-            smoothly = "bicubic" if max(image.shape) < SMALLEST_SIDE else "nearest"
-            pixels = image.permute(1, 2, 0).squeeze(-1).numpy()
-            cell.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation=smoothly)
+        width, height = max(CELL * columns, LEAST_WIDTH), (CELL + LINE) * rows + 2 * LINE
+        figure = new_figure(width / DPI, height / DPI, layout=None)
+        title = "worst mistakes: true \N{RIGHTWARDS ARROW} predicted, probability of the true class"
+        figure.text(0.5, 1 - LINE / height, title, ha="center", va="center", fontsize=9)
+        for number, (image, (true, predicted), loss) in enumerate(
+            zip(images, self.labels.tolist(), self.loss, strict=False)
+        ):
+            row, column = divmod(number, columns)
+            left, top = (width - CELL * columns) // 2 + CELL * column, height - 2 * LINE - (CELL + LINE) * row
+            smoothly = Resampling.BICUBIC if max(image.shape) < SMALLEST_SIDE else Resampling.NEAREST
+            pixels = (image.permute(1, 2, 0).squeeze(-1).numpy() * 255).round().astype(np.uint8)
+            shown = Image.fromarray(pixels).convert("RGB").resize((CELL - GAP, CELL - GAP), smoothly)
+            figure.figimage(np.asarray(shown), left + GAP // 2, top - LINE - CELL + GAP)
             names = f"{class_names[true]} \N{RIGHTWARDS ARROW} {class_names[predicted]}"
-            cell.set_title(f"{names}  {percent(loss.neg().exp().item())}", fontsize=7.5, pad=3)
+            text = f"{names}  {percent(loss.neg().exp().item())}"
+            middle = ((left + CELL / 2) / width, (top - LINE / 2) / height)
+            figure.text(*middle, text, ha="center", va="center", fontsize=7.5)
         return to_image(figure)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Curve = tuple[Sequence[float], Sequence[float]]  # x and y
+DPI = 110
 MOST_CLASSES_WITH_NUMBERS = 20  # beyond, they would not be readable
 
 
@@ -20,7 +21,7 @@ def new_figure(width: float, height: float, layout: Literal["constrained"] | Non
     """A figure of a size in inches that belongs to no window system; matplotlib takes 0.3 s to import."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout=layout, dpi=110)
+    return Figure(figsize=(width, height), layout=layout, dpi=DPI)
 
 
 def to_image(figure: "Figure") -> Image.Image:
@@ -73,7 +74,9 @@ def write_cells(axes: "Axes", values: "NDArray[Any]", counts: "NDArray[Any]", mi
 
 def curves_figure(panels: Mapping[str, Mapping[str, Curve]], x_label: str = "epoch") -> Image.Image:
     """A panel for each quantity, in it a curve for each name: {"loss": {"train": (epochs, losses), "val": ...}}."""
-    figure = new_figure(4.8 * len(panels), 3.6)
+    width, height = 4.8 * len(panels), 3.6
+    figure = new_figure(width, height, layout=None)  # by hand: constrained layout would take half of the time
+    figure.subplots_adjust(0.6 / width, 0.5 / height, 1 - 0.15 / width, 1 - 0.35 / height, wspace=0.2)
     for axes, (quantity, curves) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for name, (x, y) in curves.items():
             axes.plot(x, y, label=name, marker="o" if len(x) < 30 else None, markersize=3)

@@ -89,7 +89,19 @@ def test_the_best_validation_is_drawn_at_the_end_also_by_a_resumed_run(tmp_path,
     expected = MulticlassConfusionMatrix(2)
     expected.update(torch.tensor(predictions[best]), torch.tensor([0, 0, 1, 1]))
     assert torch.equal(fit.drawn[1][1], expected.compute())
-    assert fit.drawn[1][3].startswith("best validation after epoch 4: ")
+    assert fit.drawn[1][3].startswith("validation after epoch 4: ")
+
+
+def test_a_last_validation_that_is_the_best_is_drawn_once(tmp_path, monkeypatch):
+    fit, callback = Fit(tmp_path, monkeypatch, monitor="val/accuracy"), ConfusionMatrices()
+    figures = []
+    monkeypatch.setattr(module, "confusion_figure", lambda *args: figures.append(args) or args)
+    fit.evaluate(callback, [0, 0, 1, 0], **{"val/accuracy": 0.75})
+    fit.evaluate(callback, [0, 0, 1, 1], **{"val/accuracy": 1.0})
+    callback.on_train_end(fit.trainer, fit.classifier)
+    assert len(figures) == 1
+    assert fit.names == ["confusion_matrix", "confusion_matrix_best"]
+    assert fit.drawn[0][1:] == fit.drawn[1][1:]
 
 
 def test_nothing_is_written_for_other_models_by_other_processes_or_before_the_training(tmp_path, monkeypatch):

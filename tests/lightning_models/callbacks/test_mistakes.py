@@ -61,16 +61,20 @@ def test_the_figure_names_truth_prediction_and_probability(classifier, monkeypat
     assert written == []
     worst.on_train_end(trainer, classifier)
     assert written == [("worst_mistakes", figures[0])]
-    cells = figures[0].axes
     arrow = "\N{RIGHTWARDS ARROW}"
-    assert [cell.get_title() for cell in cells] == [
+    assert [text.get_text() for text in figures[0].texts[1:]] == [
         f"cat {arrow} owl  5.0%",
         f"owl {arrow} cat  10.0%",
         f"dog {arrow} owl  20.0%",
         f"cat {arrow} dog  30.0%",
     ]
-    shown = [float(cell.images[0].get_array()[0, 0]) for cell in cells]
-    assert shown == pytest.approx([0.05, 0.1, 0.2, 0.3])  # brightness in [0, 1], not in the data's value range
+    shown = [float(image.get_array()[0, 0, 0]) / 255 for image in figures[0].images]
+    assert shown == pytest.approx([0.05, 0.1, 0.2, 0.3], abs=0.01)  # in [0, 1], not in the data's value range
+    for image, text in zip(figures[0].images, figures[0].texts[1:], strict=True):
+        width, height = figures[0].get_size_inches() * figures[0].dpi
+        x, y = text.get_position()
+        assert 0 <= x * width - (image.ox + 136 / 2) < 1  # in the middle, right above
+        assert 0 < y * height - (image.oy + 136) < 24
 
 
 @pytest.mark.parametrize(("fn", "count"), [(TrainerFn.VALIDATING, 1), (TrainerFn.FITTING, 0)])
