@@ -88,7 +88,7 @@ class RunSummary(Callback):
         """All of it as plain values."""
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         measured = sample_quality(trainer)
-        rates = [c.samples_per_second() for c in callbacks if isinstance(c, Throughput)]
+        speeds = [c for c in callbacks if isinstance(c, Throughput)]
         networks = {
             name: sum(p.numel() for p in network.parameters())
             for name, network in pl_module.named_children()
@@ -104,7 +104,8 @@ class RunSummary(Callback):
             "batches": trainer.global_step,
             "epochs": trainer.current_epoch,
             "seconds": round(self.earlier_seconds + time.time() - self.started, 2),
-            "samples_per_second": rates[0] if rates else None,
+            "samples_per_second": speeds[0].samples_per_second() if speeds else None,
+            "seconds_by_part": {k: round(v, 2) for k, v in speeds[0].seconds.items()} if speeds else None,
             "seed": self.seed,
             "precision": str(trainer.precision),
             "hardware": {

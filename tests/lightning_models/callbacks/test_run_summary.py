@@ -37,7 +37,8 @@ def test_what_is_summarized(tmp_path, clock, monkeypatch):
     summary = RunSummary("fit", 7)
     clock.seconds += 12.5
     speed, quality = Throughput(), SampleQuality()
-    speed.total_samples, speed.total_seconds, speed.samples = 100, 4.0, 20
+    speed.total_samples, speed.samples = 100, 20
+    speed.seconds = {"batches": 3.0, "between_batches": 1.0, "validation": 9.125}
     quality.report = {"network": "mnist"}
     data = SimpleNamespace(fingerprint="0123", found={"train": 5})
     metrics = {"val/loss": torch.tensor(2.0), "train/loss": torch.tensor(1.0)}
@@ -58,6 +59,7 @@ def test_what_is_summarized(tmp_path, clock, monkeypatch):
         "epochs": 4,
         "seconds": 12.5,
         "samples_per_second": 30.0,
+        "seconds_by_part": {"batches": 3.0, "between_batches": 1.0, "validation": 9.12},
         "seed": 7,
         "precision": "bf16-mixed",
     }
