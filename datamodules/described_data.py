@@ -63,8 +63,14 @@ def changes_text(before: dict[str, int | str], now: dict[str, int | str]) -> str
 
 def content_hash(contents: Iterable[bytes]) -> str:
     """A short hash of all `contents` in their order; where one ends and the next begins matters."""
+    return hash_of_pieces((len(content), [content]) for content in contents)
+
+
+def hash_of_pieces(contents: Iterable[tuple[int, Iterable[bytes]]]) -> str:
+    """`content_hash` of contents that come in pieces, each after its length in bytes."""
     digest = hashlib.blake2b(digest_size=8)
-    for content in contents:
-        digest.update(len(content).to_bytes(8, "big"))
-        digest.update(content)
+    for length, pieces in contents:
+        digest.update(length.to_bytes(8, "big"))
+        for piece in pieces:
+            digest.update(piece)
     return digest.hexdigest()

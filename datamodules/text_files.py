@@ -35,7 +35,8 @@ def read_text(path: str | Path) -> str:
         content = sys.stdin.buffer.read() if is_input else expanded(path).read_bytes()
     except OSError as error:
         raise UserFileError(f"{name} cannot be read: {error.strerror}") from error
-    return decoded(content, name).replace("\r\n", "\n").replace("\r", "\n")
+    text = decoded(content, name)
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def decoded(content: bytes, name: str) -> str:

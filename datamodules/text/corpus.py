@@ -80,7 +80,7 @@ def read_book(path: Path, normalisation: Normalisation = "nfc") -> str:
     if not text:
         raise UserError(f"{name} is empty: there is nothing to learn from; leave it out of --data.path")
     text = normalised(without_gutenberg(text), normalisation)
-    if not text.strip():
+    if text.isspace() or not text:
         raise UserError(f"{name} holds no text but white space and licences: leave it out of --data.path")
     return text
 

@@ -1,23 +1,23 @@
 """Text of any number of files, as one long vector of character indices."""
 
-from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from pydoc_data.topics import topics
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from pytorch_lightning.utilities import rank_zero_warn
-from torch import Tensor
 
 from datamodules.checks import check_at_least_one, check_fractions
-from datamodules.described_data import DescribedDataModule, content_hash
+from datamodules.described_data import DescribedDataModule
 from datamodules.resumable_loader import default_seed
 from datamodules.text.batches import HeldOutText, TextBatch, TextChunks, TextStreams
 from datamodules.text.corpus import Normalisation, find_text_files, normalised, read_book
+from datamodules.text.indices import characters_of, encode_into, index_table, index_type, text_hash
 from lab.errors import UserError
 from lab.files import displayable
 
+CONTEXT = 4096  # characters that are kept of what comes before a held-out text; it is read with 128 of them
 Batches = Literal["streams", "chunks"]
 
 
@@ -84,7 +84,7 @@ class Text(DescribedDataModule):
         self.given_vocabulary = vocabulary
         self.seed = default_seed() if seed is None else seed
 
-        self._hash: str | None = None
+        self._hash, self.num_files = "", 0  # known after setup
         self.streams: TextStreams | None = None
         self.following = -1  # see TextStreams; from a checkpoint, whose streams had this layout
         self.layout: dict[str, Any] | None = None
@@ -109,7 +109,7 @@ class Text(DescribedDataModule):
         Raises:
             UserError: if that one lacks a character.
         """
-        occurring = set().union(*map(set, self.texts))
+        occurring = set().union(*map(characters_of, self.texts))
         if self.given_vocabulary is None:
             return sorted(occurring)
         missing = "".join(sorted(occurring - set(self.given_vocabulary)))
@@ -133,16 +133,29 @@ class Text(DescribedDataModule):
             rank_zero_warn("no text is kept for testing (data.test_fraction 0): test measures the validation text")
 
     def _split(self) -> None:
-        splits: tuple[list[Tensor], ...] = ([], [], [])
-        for text in self.texts:
-            tokens = encoded(text, self.vocabulary)
-            ends = [int(len(tokens) * (1 - self.val_fraction - self.test_fraction))]
-            ends += [int(len(tokens) * (1 - self.test_fraction)), len(tokens)]
-            for split, start, end in zip(splits, [0, *ends], ends, strict=False):
-                split.append(tokens[start:end])
-        self.train_tokens, self.val_tokens, self.test_tokens = map(torch.cat, splits)
+        """Index every text right where its splits belong, and let go of it: large ones are in memory once."""
+        self.num_files, self._hash = len(self.texts), text_hash(self.texts)
+        bounds = [self._bounds(len(text)) for text in self.texts]
+        sizes = [sum(end - start for start, end in parts) for parts in zip(*bounds, strict=True)]
+        splits = [torch.empty(size, dtype=index_type(len(self.vocabulary))) for size in sizes]
+        filled = [0, 0, 0]
+        table = index_table(self.vocabulary)
+        for text, parts in zip(self.texts, bounds, strict=True):
+            for number, (start, end) in enumerate(parts):
+                encode_into(splits[number][filled[number] :], text, start, end, table)
+                filled[number] += end - start
+        self.train_tokens, self.val_tokens, self.test_tokens = splits
         # what comes right before the held-out part of the first file
-        self.val_context, self.test_context = splits[0][0], torch.cat([splits[0][0], splits[1][0]])
+        first, second = (min(CONTEXT, end - start) for start, end in bounds[0][:2])
+        before = [splits[part][: bounds[0][part][1] - bounds[0][part][0]] for part in (0, 1)]
+        self.val_context = before[0][len(before[0]) - first :].clone()
+        self.test_context = torch.cat([self.val_context, before[1][len(before[1]) - second :]])[-CONTEXT:]
+        self.__dict__.pop("texts")  # they are read again if they are asked for again
+
+    def _bounds(self, length: int) -> list[tuple[int, int]]:
+        """Where the training, validation and test parts of a text begin and end."""
+        ends = [int(length * (1 - self.val_fraction - self.test_fraction)), int(length * (1 - self.test_fraction))]
+        return list(pairwise([0, *ends, length]))
 
     @property
     def split_sizes(self) -> dict[str, int]:
@@ -155,15 +168,13 @@ class Text(DescribedDataModule):
         if self.paths is None:
             return None
         sizes = ", ".join(f"{split} {size:,}" for split, size in self.split_sizes.items())
-        files = "1 file" if len(self.texts) == 1 else f"{len(self.texts):,} files"
+        files = "1 file" if self.num_files == 1 else f"{self.num_files:,} files"
         return f"{displayable(', '.join(self.paths))}: {files}; {len(self.vocabulary)} different characters; {sizes}"
 
     @property
     def fingerprint(self) -> dict[str, int | str]:
         """The number of files, the sizes of the splits, and a hash of all texts."""
-        if self._hash is None:
-            self._hash = content_hash(text.encode("utf-8", "surrogatepass") for text in self.texts)
-        return {"files": len(self.texts), **self.split_sizes, "hash": self._hash}
+        return {"files": self.num_files, **self.split_sizes, "hash": self._hash}
 
     def train_dataloader(self) -> TextStreams | TextChunks:
         """Batches of the training text."""
@@ -204,13 +215,3 @@ class Text(DescribedDataModule):
         """Indices as PyTorch's embedding wants them; 8 bits a character are transferred."""
         inputs, targets, continues = batch
         return inputs.long(), targets.long(), continues
-
-
-def encoded(text: str, vocabulary: Sequence[str]) -> Tensor:
-    """Indices of the characters of `text` in `vocabulary`, (characters,), in the smallest type with room for them."""
-    points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-    table = np.zeros(max(map(ord, vocabulary)) + 1, dtype=np.int64)
-    table[[ord(character) for character in vocabulary]] = np.arange(len(vocabulary))
-    size = len(vocabulary)
-    dtype = torch.uint8 if size <= 256 else torch.int16 if size <= 32768 else torch.int32
-    return torch.from_numpy(table[points]).to(dtype)

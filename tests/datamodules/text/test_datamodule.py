@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from datamodules.text.batches import TextChunks, TextStreams
-from datamodules.text.datamodule import Text, encoded
+from datamodules.text.datamodule import Text
+from datamodules.text.indices import encoded
 
 
 def ready(**options):
