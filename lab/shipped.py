@@ -26,6 +26,11 @@ def find_config(path: str | Path) -> Path:
     return shipped if shipped.is_file() else path
 
 
+def shipped_results() -> Path:
+    """The folder of the kept results of the shipped studies, in the checkout; an installed package has none."""
+    return PACKAGE.parent / "docs" / "results"
+
+
 @functools.cache
 def commit() -> str | None:
     """The commit of the checkout that runs, with `-dirty` after it if files differ; None where there is no checkout."""

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
 
 LEVEL = 0.95  # of the intervals
 Samples = Mapping[int, float]  # the outcome of each seed
@@ -111,6 +110,8 @@ def from_t(effect: float, error: float, freedom: float, tests: int) -> Evidence:
         return NONE
     if error == 0:
         return Evidence(effect, -math.inf, math.inf, 1.0, 1.0)
+    from scipy import special  # late, as scipy.stats below: most commands read claims and test none
+
     half = float(special.stdtrit(freedom, 1 - (1 - LEVEL) / 2 / tests)) * error
     against, above = (float(special.stdtr(freedom, sign * effect / error)) for sign in (1, -1))
     return Evidence(effect, effect - half, effect + half, min(1.0, tests * above), min(1.0, tests * against))
@@ -146,6 +147,8 @@ def trend(rows: Sequence[Sequence[float]]) -> Evidence:
     """
     if len(rows) < 2:
         return NONE
+    from scipy import stats
+
     ranks = np.apply_along_axis(stats.rankdata, 1, np.asarray(rows, dtype=np.float64))
     size = ranks.shape[1]
     order = np.arange(1, size + 1)
@@ -168,6 +171,8 @@ def more_often_than_not(happened: Sequence[bool]) -> Evidence:
     """
     if not happened:
         return NONE
+    from scipy import stats
+
     count, total = sum(happened), len(happened)
     p_for = float(stats.binomtest(count, total, 0.5, "greater").pvalue)
     p_against = float(stats.binomtest(count, total, 0.5, "less").pvalue)

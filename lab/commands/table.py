@@ -11,6 +11,7 @@ COMMANDS = {
     "sample": "generate from a checkpoint: a grid of images, or text",
     "interpolate": "walk between two latent vectors of a checkpoint: a strip of images",
     "study": "run every trial of a study file; the same command again resumes it",
+    "claims": "say which claims of studies hold, and what would decide the others",
     "report": "write one HTML page of a run, of a folder of runs or of a study",
     "sync": "upload runs that are recorded offline to Weights & Biases",
 }

@@ -65,6 +65,8 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
                 f"{study_dir} holds another study, {there.get('title')!r} ({', '.join(keys)} differ): "
                 "choose another --study_dir"
             )
+        if there.get("claims", []) != list(study.claims):  # which change no trial
+            write_study(path, {**there, "claims": list(study.claims)})
         return
     if study_dir.is_dir() and any(study_dir.iterdir()):
         raise UserError(f"--study_dir {study_dir} holds other files: give a folder that is empty or does not exist yet")
@@ -75,6 +77,11 @@ def prepare(study: Study, study_dir: Path, command: str) -> None:
         "command": without_password(command),
         "versions": {name: version(name) for name in packages},
     }
+    write_study(path, {**kept, "claims": list(study.claims)} if study.claims else kept)
+
+
+def write_study(path: Path, kept: dict[str, Any]) -> None:
+    """Write study.yaml."""
     with atomic_write(path) as unfinished:
         unfinished.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
 

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from lab.claims.definition import Definition, define
+from lab.claims.verdicts import FEWEST
 from lab.errors import UserError, UserFileError
 from lab.shipped import find_config
 from lab.studies.checks import (
@@ -26,11 +28,12 @@ from lightning_models.metrics.catalogue import Direction, direction_of
 
 KEYS = (
     *("title", "question", "caption", "base", "overrides", "grid", "list", "search", "sampler", "trials", "pruner"),
-    *("labels", "seeds", "record", "direction", "plot", "quick"),
+    *("labels", "seeds", "record", "direction", "plot", "quick", "claims"),
 )
 KINDS = ("grid", "list", "search")
 QUICK_KEYS = ("overrides", "grid", "list", "labels", "search", "trials", "seeds")
 LARGEST = 1000  # trials; more are probably a mistake
+MOST_CLAIMED = 100  # times as many trials, up to which claims are checked against every setting
 
 Setting = dict[str, Any]  # option -> value, by its name on the command line without the two dashes
 
@@ -50,6 +53,7 @@ class Study:
         seeds: of every setting; a search takes the first.
         record: metrics kept in results.csv; the first one is the objective.
         plot: what the page draws: {x: option, y: metric, log_x: bool}.
+        claims: what a report says of it, as in the file; they change no trial. `definition` has them checked.
         repeated: the study with the equal values, settings and seeds of its file, which are tried once; None if it has
             none.
     """
@@ -71,6 +75,7 @@ class Study:
     pruner: Literal["none", "median", "asha"] = "none"
     plot: tuple[dict[str, Any], ...] = ()
     quick: bool = False
+    claims: tuple[dict[str, Any], ...] = ()
     repeated: "Study | None" = None
 
     @property
@@ -100,8 +105,16 @@ class Study:
             return list(dict.fromkeys(option for setting in self.space for option in setting))
         return list(self.space)
 
+    def definition(self, path: Path) -> Definition:
+        """The settings with the claims about them; at the quick size, those about settings that it has.
+
+        Raises:
+            UserError: for a claim that the study could not decide; `path` is for the message.
+        """
+        return define(path, self.as_dict(), self.claims, absent_settings=self.quick)
+
     def as_dict(self) -> dict[str, Any]:
-        """The content of study.yaml in the study's folder, which the page and the next start read."""
+        """What study.yaml in the study's folder holds of the trials, which the page and the next start read."""
         kept = {
             **{"title": self.title, "question": self.question, "caption": self.caption, "base": self.base},
             **{"overrides": self.overrides, self.kind: self.space, "seeds": list(self.seeds)},
@@ -241,4 +254,12 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     if study != as_given:
         study = replace(study, repeated=as_given)
     check_plot(path, study.plot, study.options, study.record)
+    if claims := given.get("claims"):
+        if not quick and len(seeds) < FEWEST:
+            raise UserError(
+                f"{path}: seeds is {seeds}, and fewer than {FEWEST} decide no claim: give more, or no claims"
+            )
+        study = replace(study, claims=tuple(claims) if isinstance(claims, list) else claims)
+        if study.num_trials <= MOST_CLAIMED * LARGEST:  # others are refused for their size, unless that is allowed
+            study.definition(path)
     return study
