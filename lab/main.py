@@ -14,6 +14,7 @@ from lab.errors import MISTAKE, UserError
 from lab.outcome import explained
 from lab.program import program
 from lab.stops import STATUSES, StoppedAtOnce, Stops
+from lab.threads import settle_threads
 from lightning_models.modules.class_paths import allowed
 
 HELP = """usage: {program} COMMAND [options]
@@ -35,6 +36,7 @@ examples:
 `{program} COMMAND --help` lists the options of a command;
 `{program} fit --model.help GAN` and `--data.help MNIST` those of a class.
 `--traceback` after any command prints the traceback of an error as well as its message;
+`--threads N` lets it compute with N threads;
 `--allow PACKAGE` lets it import a package of your own that a checkpoint names.
 """
 
@@ -70,7 +72,8 @@ def run(args: list[str]) -> None:
         print(f"error: there is no command '{command}': {hint}", file=sys.stderr)
         sys.exit(MISTAKE)
     with explained(show_traceback="--traceback" in options):
-        options, packages = without_allowed([option for option in options if option != "--traceback"])
+        options = settle_threads([option for option in options if option != "--traceback"])
+        options, packages = without_allowed(options)
         with allowed(packages):
             import_packages_late()
             module = importlib.import_module(f"lab.commands.{command}")

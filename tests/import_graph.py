@@ -29,7 +29,7 @@ LAYERS = (
     ("lightning_models.modules",),
     ("lightning_models.metrics", "lightning_models.drawing", "lightning_models.tracking"),
     ("datamodules",),
-    ("lab.outcome", "lab.shipped", "lab.program", "lab.stops", "lab.yaml_files"),
+    ("lab.outcome", "lab.shipped", "lab.program", "lab.stops", "lab.threads", "lab.yaml_files"),
     ("lab.errors", "lab.files", "lab.compat"),
 )
 CLASS_PATH = re.compile(rf"({'|'.join(OURS)})(\.\w+)+")
