@@ -1,6 +1,7 @@
 """study: every trial of a study file, on one machine or many, and again after a kill."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -19,13 +20,19 @@ def run(options: list[str]) -> None:
     parser.add_argument("--dry_run", action="store_true", help="only list the trials, their parameters and their time")
     parser.add_argument("--retry_failed", action="store_true", help="run failed trials again, too")
     parser.add_argument("--allow_large", action="store_true", help="run more than 1,000 trials")
+    parser.add_argument(
+        "--until_decided", "--until-decided", action="store_true", help="add seeds until its claims are decided"
+    )
+    parser.add_argument("--budget", metavar="TIME", help="for the seeds that are added, such as 30m or 2h")
     given: argparse.Namespace = parser.parse_args(options)
+    if given.budget and not given.until_decided:
+        parser.error("--budget is for the seeds that --until-decided adds: give both")
     if given.workers < 1:
         parser.error(f"--workers is {given.workers}: use a whole number from 1 up")
 
     from lab.studies import engine, start
     from lab.studies.storage import open_storage
-    from lab.studies.study_file import read_study
+    from lab.studies.study_file import Study, read_study
 
     chosen = read_study(Path(given.file).expanduser(), given.quick)
     engine.check_size(chosen, given.allow_large)
@@ -40,5 +47,16 @@ def run(options: list[str]) -> None:
         if given.storage:
             open_storage(given.storage, study_dir)  # fail early if it cannot be reached
         start.check_options(chosen)
-    start.prepare(chosen, study_dir, command_line("study", *options))
-    sys.exit(start.run_study(chosen, study_dir, given.workers, given.storage, given.retry_failed))
+    command = command_line("study", *options)
+    start.prepare(chosen, study_dir, command)
+
+    def run_study(some: Study, folder: Path) -> int:
+        return start.run_study(some, folder, given.workers, given.storage, given.retry_failed)
+
+    if given.until_decided:
+        from lab.commands.until_decided import until_decided
+        from lab.studies.added_seeds import hours_of
+
+        budget = hours_of(given.budget) if given.budget else math.inf
+        sys.exit(until_decided(chosen, study_dir, budget, command, run_study))
+    sys.exit(run_study(chosen, study_dir))

@@ -10,7 +10,7 @@ from lab.claims.outcomes import Outcome, measured
 from lab.report.runs import Run, parse_yaml, read_text
 from lab.report.study_results import read_study
 
-ADDED = "added"  # folder of the studies with seeds that were added afterwards, in the folder of the study
+ADDED = "added"  # where `lab.studies.added_seeds` puts the studies with seeds that were added
 
 
 def definition_of(folder: Path) -> Definition:
@@ -41,7 +41,7 @@ def outcomes_in(folder: Path, definition: Definition) -> list[Outcome]:
 
 def added(folder: Path) -> list[Path]:
     """The folders of the studies with added seeds, in their order."""
-    return sorted(path.parent for path in (folder / ADDED).glob("*/study.yaml"))
+    return sorted((path.parent for path in (folder / ADDED).glob("*/study.yaml")), key=lambda place: int(place.name))
 
 
 def outcomes_of(folder: Path, definition: Definition, look: int) -> list[Outcome]:
