@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.progress import Done, Progress
+from benchmarks.progress import Done, Progress, is_made
 from benchmarks.stand_in_data import write_data
 
 CONFIGS = {
@@ -77,7 +77,7 @@ def started(commands: list[list[str]], paths: list[Path], environment: dict[str,
                 process, path = processes[number], paths[number]
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"{process.args!r} does not train:\n{logs[number].read_text()[-2000:]}")
-                if path.exists() and Progress(path, writes=False).read().samples >= WARM_UP:
+                if is_made(path) and Progress(path, writes=False).read().samples >= WARM_UP:
                     process.send_signal(signal.SIGSTOP)
                     waiting.remove(number)
             time.sleep(0.05)

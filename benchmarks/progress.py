@@ -39,3 +39,8 @@ class Progress:
 
     def read(self) -> Done:
         return Done(*RECORD.unpack_from(self.memory))
+
+
+def is_made(path: Path) -> bool:
+    """Whether a process has made its `Progress` here."""
+    return path.exists() and path.stat().st_size == RECORD.size

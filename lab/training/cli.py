@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from lab.compat.class_changes import keep_only_what_was_set
 from lab.compat.cuda_check import ask_nvml_only_with_a_gpu
-from lab.compat.empty_hooks import skip_empty_hooks
+from lab.compat.empty_hooks import keep_signatures, skip_empty_hooks
 from lab.compat.whole_numbers import keep_whole_numbers
 from lab.errors import UserError, UserFileError
 from lab.outcome import ERROR_FILE
@@ -214,6 +214,7 @@ class ProjectCLI(OptionsCLI):
             kwargs["enable_progress_bar"] = False
         self.summary = RunSummary(command_line(*self.arguments), options.seed_everything)
         trainer = self.run_state.trainer = super().instantiate_trainer(default_root_dir=run_dir, **kwargs)
+        keep_signatures(self.model)
         skip_empty_hooks([*trainer.callbacks, self.model])  # type: ignore[attr-defined]
         return trainer
 

@@ -1,10 +1,12 @@
 """Hooks that a class does not define are not called; those that it defines are."""
 
+import inspect
+
 import pytest
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from lab.compat.empty_hooks import OF_EVALUATION, OF_TRAINING, skip_empty_hooks
+from lab.compat.empty_hooks import OF_EVALUATION, OF_TRAINING, keep_signatures, skip_empty_hooks
 
 
 class Looks(Callback):
@@ -61,3 +63,11 @@ def test_only_empty_hooks_are_left_out():
         "on_validation_batch_start",
     }
     assert {name for name in OF_TRAINING if getattr(model, name) is not None} == {"on_before_zero_grad"}
+
+
+def test_signatures_of_steps_are_those_that_inspect_finds():
+    model, found = Model([]), inspect.signature(Model.training_step)
+    keep_signatures(model)
+    assert Model.training_step.__signature__ == inspect.signature(Model.training_step) == found
+    assert inspect.getfullargspec(model.training_step).args == ["self", "batch", "batch_idx"]
+    assert not hasattr(LightningModule.test_step, "__signature__")
