@@ -38,7 +38,7 @@ CONFIGS = {
     "names": "names/surnames",
 }
 COMMAND = Path(__file__).parents[1].joinpath("cli").with_suffix(".py")
-WARM_UP = 2_000  # samples before the first turn
+WARM_UP = 640  # samples before the first turn
 PATIENCE = 120.0  # seconds until the first batches
 
 
