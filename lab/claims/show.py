@@ -48,7 +48,7 @@ def effect(judged: Judged) -> str:
     """`0.0018 (0.0011 to 0.0024)`: the effect, above 0 if it is as claimed, with its 95 % interval."""
     found = judged.evidence
     if not math.isfinite(found.effect):
-        return "no effect known"
+        return "unknown"
     if not math.isfinite(found.low):
         return f"{found.effect:.3g}"
     return f"{found.effect:.3g} ({found.low:.3g} to {found.high:.3g})"
@@ -62,7 +62,7 @@ def probability(p: float) -> str:
 def sentence(judged: Judged) -> str:
     """What the verdict rests on, in one line."""
     count = judged.seeds
-    parts = [f"{judged.claim.quantity}: {effect(judged)}", f"p {probability(judged.decision.p)}"]
+    parts = [f"{judged.claim.quantity}: effect {effect(judged)}", f"p {probability(judged.decision.p)}"]
     parts += [f"{count} seed{'s' * (count != 1)}", *judged.notes]
     if judged.advice:
         parts.append(judged.advice)

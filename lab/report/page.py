@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from lab.files import atomic_write
 from lab.report import charts, option_charts
 from lab.report.album import Album, texts
 from lab.report.charts import Chart
+from lab.report.claim_pictures import ClaimRow, claim_rows
 from lab.report.collect import collect
 from lab.report.collection import Collection
 from lab.report.runs import Run
@@ -41,7 +42,8 @@ def write_page(folder: Path) -> Path:
     Raises:
         UserError: if the folder cannot be written to, or for the reasons of `collect`.
     """
-    text = render(collect(folder))
+    collection = collect(folder)
+    text = render(collection, claim_rows(folder) if collection.kind == "study" else [])
     path = folder / PAGE
     try:
         with atomic_write(path) as unfinished:
@@ -51,8 +53,8 @@ def write_page(folder: Path) -> Path:
     return path
 
 
-def render(collection: Collection) -> str:
-    """The page as HTML."""
+def render(collection: Collection, claims: Sequence[ClaimRow] = ()) -> str:
+    """The page as HTML; `claims` are those of a study, with their verdicts."""
     environment = Environment(
         loader=PackageLoader("lab.report"),
         autoescape=True,
@@ -77,6 +79,7 @@ def render(collection: Collection) -> str:
     templates = files("lab.report") / "templates"
     return environment.get_template("page.html.j2").render(
         collection=collection,
+        claims=claims,
         settings=settings,
         shades=shades,
         names=short_names(collection.options),

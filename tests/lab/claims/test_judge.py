@@ -172,7 +172,7 @@ def test_people_read_the_verdict_with_its_effect_interval_and_seeds() -> None:
     (found,) = judge([BETTER], CLEAR)
     text = "\n".join(lines("study", [found]))
     assert "reproduced    first-better: The first is better." in text
-    assert sentence(found).startswith("val/accuracy: 0.0797 (0.0")
+    assert sentence(found).startswith("val/accuracy: effect 0.0797 (0.0")
     assert "p < 0.001, 3 seeds" in sentence(found)
 
 

@@ -45,9 +45,9 @@ def test_the_folder_of_a_study(tmp_path, capsys):
     one_study(tmp_path / "latent")
     text = printed(capsys, tmp_path / "latent")
     assert "reproduced    small-better: Thirty-two latent variables are best." in text
-    assert "val/fid: 40 (" in text
+    assert "val/fid: effect 40 (" in text
     assert "3 seeds, at 10 of 100 epochs" in text
-    assert "val/fid, change 0 to 1: 133 (" in text
+    assert "val/fid, change 0 to 1: effect 133 (" in text
     assert text.endswith("2 claims: 2 reproduced, 0 contradicted, 0 undecided\n")
 
 
