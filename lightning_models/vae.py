@@ -110,6 +110,8 @@ class VAE(ClipsGradients, ImageGenerator):
         classes = self.set_classes(conditional, class_names)
         self.encoder = build_network(encoder, Discriminator, classes, image_shape, 2 * latent_dim)
         self.decoder = build_network(decoder, Generator, classes, latent_dim, image_shape)
+        if self.decoder.class_embedding is not None:  # as long as a latent vector, which then carries less of the class
+            nn.init.normal_(self.decoder.class_embedding.weight)
         self.likelihood = build(likelihood, Likelihood)
         self.likelihood.check(value_range, self.decoder.output_range)
         # channels-last makes convolutions on the CPU 1.5 times as fast; results are the same.

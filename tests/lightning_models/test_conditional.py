@@ -225,3 +225,12 @@ def test_the_bound_decodes_each_vector_with_the_class_of_its_image():
         alone = module.importance_weighted_bound(images[k, None], 5, torch.Generator(), labels[k, None])
         torch.testing.assert_close(together[k, None], alone)
     assert labels.unique().numel() == 3
+
+
+def test_the_vector_of_a_class_is_short_beside_a_gans_latent_vector_and_as_long_as_a_vaes():
+    """So that the generator keeps looking at the latent vector, and the decoder looks at the class."""
+    torch.manual_seed(0)
+    gan = GAN(IMAGE_SHAPE, **SMALL | {"latent_dim": 64}).generator
+    vae = VAE(IMAGE_SHAPE, **SMALL_VAE | {"latent_dim": 64}).decoder
+    lengths = [network.class_embedding.weight.norm(dim=1).mean().item() for network in (gan, vae)]
+    assert lengths == pytest.approx([1, 8], rel=0.2)
