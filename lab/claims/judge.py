@@ -114,7 +114,7 @@ def samples_of(claim: Claim, outcomes: Sequence[Outcome]) -> list[Samples]:
         own = {
             one.seed: one.values[claim.quantity]
             for one in outcomes
-            if one.setting == setting and one.state == "complete" and claim.quantity in one.values
+            if one.setting == setting and claim.quantity in one.values  # which only complete trials have
         }
         samples.append({seed: never if math.isinf(value) else value for seed, value in sorted(own.items())})
     return samples

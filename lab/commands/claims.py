@@ -19,6 +19,7 @@ from lab.program import command_line
 from lab.report.outcomes import definition_of, outcomes_in
 from lab.shipped import find_config, shipped_results
 from lab.studies.study_file import read_study
+from lab.yaml_files import read_yaml
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,7 @@ def of_file(file: Path, results: Path) -> Source | None:
     if not study.claims:
         return None
     empty = Source(study.name, study.definition(file), [], None)
-    sizes = [False, True] if "quick" in file.read_text(encoding="utf-8") else [False]
-    for quick in sizes:
+    for quick in [False, True] if "quick" in read_yaml(file) else [False]:
         sized = read_study(file, quick)
         name = f"{study.name}-quick" if quick else study.name
         definition = sized.definition(file)

@@ -53,7 +53,8 @@ def outcomes_of(folder: Path, definition: Definition, look: int) -> list[Outcome
     recorded = [metric.name for metric in study.metrics]
     outcomes = []
     for run in study.runs:
-        name = own.names[(run.trial or 0) // len(own.seeds)]
+        place = (run.trial or 0) // len(own.seeds)
+        name = own.names[place] if place < len(own.names) else None  # of a search, or of a table that was changed
         if name in definition.names and run.seed is not None:
             complete = run.state == "complete"
             outcomes.append(

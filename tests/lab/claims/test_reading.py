@@ -171,3 +171,13 @@ def test_claims_are_a_list(given: Any) -> None:
 def test_a_search_has_no_settings() -> None:
     with pytest.raises(UserError, match="a search has no settings to claim something of"):
         read(BETTER, settings=[])
+
+
+def test_true_is_not_one() -> None:
+    settings = [{"model.deep": True}, {"model.deep": False}]
+    assert read({"better": {"model.deep": True}, "than": {"model.deep": False}}, settings=settings)[0].settings == (
+        0,
+        1,
+    )
+    with pytest.raises(UserError, match="no setting of the study has"):
+        read({"better": {"model.deep": 1}, "than": {"model.deep": False}}, settings=settings)

@@ -55,10 +55,10 @@ EXAMPLE = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "claims.md").read_tex
 @pytest.mark.slow
 def test_the_example_of_the_docs_is_decided(in_tmp_path, capsys):
     assert EXAMPLE is not None
-    Path("wider.yaml").write_text(EXAMPLE[1])
+    Path("rates.yaml").write_text(EXAMPLE[1])
     with pytest.raises(SystemExit) as ended:
-        cli.main(["study", "wider.yaml"])
+        cli.main(["study", "rates.yaml"])
     assert ended.value.code == 0
     capsys.readouterr()
-    cli.main(["claims", "runs/studies/wider"])
-    assert "reproduced    wider-is-better: 64 hidden units are more accurate than 4." in capsys.readouterr().out
+    cli.main(["claims", "runs/studies/rates"])
+    assert "reproduced    higher-rate-better: A learning rate of 3e-3 is better than 1e-5." in capsys.readouterr().out

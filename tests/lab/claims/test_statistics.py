@@ -137,7 +137,8 @@ def test_a_later_look_is_judged_more_strictly_and_a_verdict_stays() -> None:
     assert decide([Look([evidence(between)], [3])])[0].verdict == "reproduced"
     later = decide([Look([evidence(0.5)], [3]), Look([evidence(between)], [5])])[0]
     assert (later.verdict, later.look) == ("undecided", 1)
-    kept = decide([Look([evidence(between)], [3]), Look([evidence(0.5)], [5])])[0]
+    against = Evidence(-1.0, -2.0, 0.0, 1.0, 1e-9)
+    kept = decide([Look([evidence(between)], [3]), Look([against], [5])])[0]
     assert (kept.verdict, kept.look) == ("reproduced", 0)
 
 

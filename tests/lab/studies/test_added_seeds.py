@@ -143,3 +143,13 @@ def test_mistakes(made_up_runs, options, message, capsys):
     made_up_runs.write_text(yaml.safe_dump({key: value for key, value in STUDY.items() if key != "claims"}))
     assert started(made_up_runs, "--study_dir", "widths", *options) == 2
     assert message in capsys.readouterr().err
+
+
+def test_claims_may_be_added_to_a_study_that_has_run(made_up_runs, in_tmp_path):
+    made_up_runs.write_text(yaml.safe_dump({key: value for key, value in STUDY.items() if key != "claims"}))
+    assert started(made_up_runs, "--study_dir", "widths") == 0
+    made_up_runs.write_text(yaml.safe_dump(STUDY))
+    assert started(made_up_runs, "--study_dir", "widths") == 0
+    kept = yaml.safe_load((in_tmp_path / "widths" / "study.yaml").read_text())
+    assert kept["claims"] == STUDY["claims"]
+    assert judge_folder(in_tmp_path / "widths")[0].seeds == 3
