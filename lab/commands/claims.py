@@ -49,6 +49,7 @@ def run(options: list[str]) -> None:
         "--results", metavar="DIR", default="runs/studies", help="where the folders of studies are; runs/studies"
     )
     parser.add_argument("--save", metavar="DIR", help="keep the outcomes there as small CSV files, one a study")
+    parser.add_argument("--wandb", metavar="PROJECT", help="log a table of each study to W&B, in the study's group")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON, with the outcome of every seed")
     form.add_argument("--csv", action="store_true", help="print CSV, a line for each claim")
@@ -58,6 +59,8 @@ def run(options: list[str]) -> None:
         save(sources, Path(given.save).expanduser())
     verdicts = [(source, source.judged) for source in sources]
     rows = [as_values(one.name, found, one.definition.names) for one, judged in verdicts for found in judged]
+    if given.wandb:
+        to_wandb(given.wandb, rows)
     if given.json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     elif given.csv:
@@ -122,3 +125,14 @@ def save(sources: list[Source], folder: Path) -> None:
             size: tuple[Any, ...] = ("--quick",) if source.quick else ()
             command = command_line("study", study, *size)
             write_outcomes(folder / f"{source.name}.csv", source.outcomes, source.definition.names, command)
+
+
+def to_wandb(project: str, rows: list[dict[str, Any]]) -> None:
+    """Log a table of each study, in a run `claims` of the group of its trials."""
+    from lightning_models.tracking.wandb_runs import WandbOptions
+    from lightning_models.tracking.wandb_tables import log_table
+
+    for study in dict.fromkeys(row["study"] for row in rows):
+        table = [[row[column] for column in COLUMNS] for row in rows if row["study"] == study]
+        mode = log_table(WandbOptions(project=project, group=study), Path.cwd(), "claims", COLUMNS, table)
+        print(f"W&B          {mode}: a table of {study}", file=sys.stderr)

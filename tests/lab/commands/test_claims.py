@@ -142,3 +142,25 @@ def test_fewer_than_three_seeds_are_refused_in_a_file_with_claims(study_file, ca
     with pytest.raises(SystemExit):
         cli.main(["claims", str(study_file)])
     assert "seeds is [0, 1], and fewer than 3 decide no claim" in capsys.readouterr().err
+
+
+@pytest.mark.full
+def test_wandb_gets_a_table_of_each_study(study_file, capsys, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    one_study(Path("runs/studies/latent"))
+    cli.main(["claims", str(study_file), "--wandb", "mine"])
+    assert "W&B          offline: a table of latent" in capsys.readouterr().err
+    (table,) = Path("wandb").glob("offline-run-*/files/media/table/claims_*.table.json")
+    kept = json.loads(table.read_text())
+    assert kept["columns"][:3] == ["study", "id", "verdict"]
+    assert [row[:3] for row in kept["data"]] == [
+        ["latent", "small-better", "reproduced"],
+        ["latent", "loss-falls", "reproduced"],
+    ]
+
+
+def test_wandb_that_is_off_gets_nothing(study_file, capsys, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    cli.main(["claims", str(study_file), "--wandb", "mine"])
+    assert "W&B          disabled: a table of latent" in capsys.readouterr().err
+    assert not Path("wandb").exists()

@@ -1,0 +1,52 @@
+"""A table of a study in Weights & Biases, in a run of its own beside those of the trials."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.errors import UserError
+from lightning_models.tracking.wandb_runs import WandbOptions
+
+
+def log_table(
+    options: WandbOptions, folder: Path, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> str:
+    """Log a table under `name` in the run of this name in the group. Returns the mode: online, offline or disabled.
+
+    Args:
+        options: project, group and mode.
+        folder: where the run is recorded, in `wandb/`.
+        name: of the run and of the table; the same name in the same group is the same run, and the last table counts.
+        columns: their names.
+        rows: plain values, one for each column.
+
+    Raises:
+        UserError: if W&B does not take it.
+    """
+    mode = options.resolved_mode()
+    if mode == "disabled":
+        return mode
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    import wandb
+
+    identity = hashlib.sha256(f"{options.project}/{options.group}/{name}".encode()).hexdigest()[:16]
+    try:
+        run = wandb.init(
+            project=options.project,
+            group=options.group,
+            name=name,
+            id=identity,
+            resume="allow",
+            dir=folder,
+            mode=mode,  # type: ignore[arg-type]  # one of WandbMode
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+        run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
+        run.finish()
+    except (wandb.Error, TimeoutError) as error:
+        raise UserError(
+            f"W&B did not take the table ({error}): set WANDB_MODE=offline, and `wandb sync` it later"
+        ) from None
+    return mode
