@@ -50,6 +50,7 @@ class Stops:
                 self.handlers_before[number] = signal.signal(number, self.on_signal)
             if not self.at_once and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 self.handlers_before[signal.SIGINT] = signal.signal(signal.SIGINT, self.on_ctrl_c)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # configs/cluster/ holds them back until now
         return self
 
     def __exit__(self, *args: Any) -> None:

@@ -19,6 +19,8 @@ from lightning_models.tracking.media import save_table
 from lightning_models.tracking.metrics_file import MetricsFile
 from lightning_models.tracking.wandb_runs import skip_sent
 
+JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # where a cluster's queue has the number of a job
+
 
 class RunSummary(Callback):
     """Writes `summary.json` into the run folder at the end of a command, and keeps metrics.csv whole on a resume.
@@ -31,6 +33,7 @@ class RunSummary(Callback):
         self.started = time.time()
         self.commit = commit()  # now: the files may change while it trains
         self.earlier_seconds = 0.0
+        self.starts = [this_start()]  # of the run, those before this one from its checkpoint
         self.metrics: dict[str, float] = {}  # the last ones, over all parts of a resumed run
         self.trained = False
 
@@ -47,12 +50,14 @@ class RunSummary(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the metrics and the seconds spent so far."""
         seconds = self.earlier_seconds + time.time() - self.started
-        checkpoint["run_summary"] = {"seconds": seconds, "metrics": self.last_metrics(trainer)}
+        kept = {"seconds": seconds, "metrics": self.last_metrics(trainer), "starts": self.starts}
+        checkpoint["run_summary"] = kept
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """See on_save_checkpoint; an evaluation has seconds and metrics of its own."""
         if trainer.state.fn == "fit" and (kept := checkpoint.get("run_summary")):
             self.earlier_seconds, self.metrics = kept["seconds"], kept["metrics"]
+            self.starts = [*kept.get("starts", []), *self.starts]
 
     def last_metrics(self, trainer: Trainer) -> dict[str, float]:
         """By name; those that were not measured since the resume as they were before it."""
@@ -106,6 +111,7 @@ class RunSummary(Callback):
             "seconds": round(self.earlier_seconds + time.time() - self.started, 2),
             "samples_per_second": speeds[0].samples_per_second() if speeds else None,
             "seconds_by_part": {k: round(v, 2) for k, v in speeds[0].seconds.items()} if speeds else None,
+            "starts": self.starts,
             "seed": self.seed,
             "precision": str(trainer.precision),
             "hardware": {
@@ -123,6 +129,15 @@ class RunSummary(Callback):
                 **({"commit": self.commit} if self.commit else {}),
             },
         }
+
+
+def this_start() -> dict[str, str | None]:
+    """When and where this process was started: the time, the host or a job's hosts, and the job's number, if any."""
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "hosts": os.environ.get("SLURM_JOB_NODELIST") or platform.node(),
+        "job": next((os.environ[name] for name in JOBS if name in os.environ), None),
+    }
 
 
 def sample_quality(trainer: Trainer) -> SampleQuality | None:

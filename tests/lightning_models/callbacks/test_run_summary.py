@@ -48,6 +48,7 @@ def test_what_is_summarized(tmp_path, clock, monkeypatch):
     assert found["hardware"].pop("devices") == 3
     assert {"processor", "cores", "accelerator", "gpu"} == found.pop("hardware").keys()
     assert {"python", "torch", "pytorch-lightning", "torchvision", "commit"} == found.pop("versions").keys()
+    assert len(found.pop("starts")) == 1
     assert found == {
         "command": "fit",
         "model": "TwoNetworks",
@@ -108,3 +109,22 @@ def test_the_table_of_parameters(tmp_path):
     lines = (tmp_path / "parameters.csv").read_text().splitlines()
     assert lines[1] == "generator.weight,2 x 3,6"
     assert lines[-1] == "total,,11"
+
+
+def test_each_start_of_a_run_is_listed_with_its_job(tmp_path, monkeypatch):
+    monkeypatch.setattr(module.platform, "node", lambda: "desk")
+    for name in (*module.JOBS, "SLURM_JOB_NODELIST"):
+        monkeypatch.delenv(name, raising=False)
+    first, checkpoint = RunSummary("fit", 0), {}
+    first.on_save_checkpoint(trainer(tmp_path), TwoNetworks(), checkpoint)
+    monkeypatch.setenv("SLURM_JOB_ID", "4568")
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "a[1-2]")
+    resumed = RunSummary("fit", 0)
+    resumed.on_load_checkpoint(trainer(tmp_path), None, checkpoint)
+    found = resumed.summary(trainer(tmp_path), TwoNetworks())["starts"]
+    assert [(start["hosts"], start["job"]) for start in found] == [("desk", None), ("a[1-2]", "4568")]
+    assert all(start["time"].startswith("20") for start in found)
+    del checkpoint["run_summary"]["starts"]  # as an earlier version wrote it
+    resumed = RunSummary("fit", 0)
+    resumed.on_load_checkpoint(trainer(tmp_path), None, checkpoint)
+    assert len(resumed.starts) == 1
