@@ -26,7 +26,7 @@ def run(options: list[str]) -> None:
     parser.add_argument("--budget", metavar="TIME", help="for the seeds that are added, such as 30m or 2h")
     given: argparse.Namespace = parser.parse_args(options)
     if given.budget and not given.until_decided:
-        parser.error("--budget is for the seeds that --until-decided adds: give both")
+        parser.error("--budget is for the seeds that --until_decided adds: give both")
     if given.workers < 1:
         parser.error(f"--workers is {given.workers}: use a whole number from 1 up")
 

@@ -98,7 +98,7 @@ def started(*options):
 
 
 def test_seeds_are_added_until_the_verdict_stands(made_up_runs, in_tmp_path, capsys):
-    assert started(made_up_runs, "--study_dir", "widths", "--until-decided") == 0
+    assert started(made_up_runs, "--study_dir", "widths", "--until_decided") == 0
     text = capsys.readouterr().out
     assert "more seeds for wider, about " in text
     assert "widths: every claim is decided" in text
@@ -110,12 +110,12 @@ def test_seeds_are_added_until_the_verdict_stands(made_up_runs, in_tmp_path, cap
     added = yaml.safe_load((in_tmp_path / "widths/added/1/study.yaml").read_text())
     assert added["labels"] == ["hidden_dims=[64]", "hidden_dims=[4]"]  # no seed is spent on the third setting
     before = (in_tmp_path / "widths/added/1/results.csv").read_text()
-    assert started(made_up_runs, "--study_dir", "widths", "--until-decided") == 0
+    assert started(made_up_runs, "--study_dir", "widths", "--until_decided") == 0
     assert (in_tmp_path / "widths/added/1/results.csv").read_text() == before
 
 
 def test_a_budget_that_pays_for_nothing_adds_nothing(made_up_runs, in_tmp_path, capsys):
-    assert started(made_up_runs, "--study_dir", "widths", "--until-decided", "--budget", "30s") == 0
+    assert started(made_up_runs, "--study_dir", "widths", "--until_decided", "--budget", "30s") == 0
     assert "what is left of the budget (0.0083 h) decides nothing" in capsys.readouterr().out
     assert not (in_tmp_path / "widths/added").exists()
 
@@ -128,15 +128,15 @@ def test_added_seeds_that_were_stopped_are_run_first(made_up_runs, in_tmp_path):
     folder = in_tmp_path / "widths" / "added" / "1"
     start.prepare(more, folder, "study")
     assert begun_round(study, folder) == more
-    assert started(made_up_runs, "--study_dir", "widths", "--until-decided", "--budget", "30s") == 0
+    assert started(made_up_runs, "--study_dir", "widths", "--until_decided", "--budget", "30s") == 0
     assert judge_folder(in_tmp_path / "widths")[0].seeds == 5
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--budget", "2h"], "--budget is for the seeds that --until-decided adds"),
-        (["--until-decided"], "has no claims"),
+        (["--budget", "2h"], "--budget is for the seeds that --until_decided adds"),
+        (["--until_decided"], "has no claims"),
     ],
 )
 def test_mistakes(made_up_runs, options, message, capsys):
