@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.claims.claim import Claim
-from lab.claims.reading import Setting, read_claims
+from lab.claims.reading import read_claims
+from lab.claims.settings import Setting
 
 
 @dataclass(frozen=True)

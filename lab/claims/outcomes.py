@@ -10,8 +10,10 @@ from statistics import fmean
 
 from lab.claims.claim import Measure
 from lab.errors import UserError
+from lab.files import atomic_write
 
 WINDOW = 0.025  # of a run, on both sides of the place at which `at` and `change` look
+ADDED = "added"  # in a study's folder: the studies with seeds that were added to it
 FACTS = ("trial", "setting", "seed", "look", "state", "epochs", "batches", "seconds", "commit", "machine")
 
 
@@ -88,7 +90,7 @@ def write_outcomes(path: Path, outcomes: Sequence[Outcome], names: Sequence[str]
     """Write a CSV file: a line with the command, then a row for each trial; `names` are those of the settings."""
     quantities = list(dict.fromkeys(name for outcome in outcomes for name in outcome.values))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         file.write(f"# {command}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*FACTS, *quantities])

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.claims.judge import Judged, as_hours
+from lab.claims.outcomes import ADDED
 from lab.claims.show import counted, lines
 from lab.errors import UserError
 from lab.report.outcomes import added, judge_folder, outcomes_in
 from lab.studies import start
-from lab.studies.added_seeds import FOLDER, MOST_LOOKS, begun_round, next_round, study_of_round
+from lab.studies.added_seeds import MOST_LOOKS, begun_round, next_round, study_of_round
 from lab.studies.study_file import Study
 
 RunStudy = Callable[[Study, Path], int]
@@ -47,7 +48,7 @@ def until_decided(study: Study, study_dir: Path, budget: float, command: str, ru
             return status
         seeds = [outcome.seed for outcome in outcomes_in(study_dir, definition)]
         more = study_of_round(study, definition, chosen, max(seeds, default=-1) + 1, number)
-        folder = study_dir / FOLDER / str(number)
+        folder = study_dir / ADDED / str(number)
         print(f"{chosen.count} more seeds for {chosen.claim}, about {as_hours(chosen.hours)}", flush=True)
         start.prepare(more, folder, command)
         status = max(status, run_study(more, folder))

@@ -6,11 +6,9 @@ from pathlib import Path
 from lab.claims.claim import Claim
 from lab.claims.definition import Definition, define
 from lab.claims.judge import Judged, judge
-from lab.claims.outcomes import Outcome, measured
+from lab.claims.outcomes import ADDED, Outcome, measured
 from lab.report.runs import Run, parse_yaml, read_text
 from lab.report.study_results import read_study
-
-ADDED = "added"  # where `lab.studies.added_seeds` puts the studies with seeds that were added
 
 
 def definition_of(folder: Path) -> Definition:

@@ -16,7 +16,6 @@ from lab.errors import UserError
 from lab.studies.study_file import Study, checked
 from lab.yaml_files import read_yaml
 
-FOLDER = "added"
 MOST_LOOKS = 4  # at added seeds; `benchmarks.verdicts` has the error rates of so many
 
 

@@ -1,7 +1,6 @@
 """A study: a question, a base config and the settings to try, read from a YAML file."""
 
 import difflib
-import itertools
 import json
 import math
 from dataclasses import dataclass, field, replace
@@ -9,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.claims.definition import Definition, define
+from lab.claims.definition import Definition, define, settings_of
 from lab.claims.verdicts import FEWEST
 from lab.errors import UserError, UserFileError
 from lab.shipped import find_config
@@ -81,9 +80,7 @@ class Study:
     @property
     def settings(self) -> list[Setting]:
         """The settings to try, in order, without the seeds; none for a search, which draws them as it goes."""
-        if self.kind == "grid":
-            return [dict(zip(self.space, values, strict=True)) for values in itertools.product(*self.space.values())]
-        return list(self.space) if self.kind == "list" else []
+        return settings_of({self.kind: self.space})
 
     @cached_property
     def planned(self) -> list[tuple[Setting, int]]:

@@ -115,14 +115,25 @@ class RunLogger(WandbLogger):
 
 
 def start_wandb(trainer: Trainer, options: WandbOptions, config: dict[str, Any]) -> None:
-    """Start or go on with the W&B run of a training, unless tracking is off, and add its logger to the trainer.
-
-    A signal to all processes of a cluster's job does not reach the process of its own that wandb starts.
-    """
+    """Start or go on with the W&B run of a training, unless tracking is off, and add its logger to the trainer."""
     run_dir = Path(trainer.default_root_dir)
     mode = options.resolved_mode() if trainer.is_global_zero else "disabled"
     if mode == "disabled":
         return
+    names = {"project": options.project, "group": options.group, "name": options.name or run_dir.name}
+    run = begin_run(mode, id=run_id(run_dir), dir=run_dir, config=config, **names)
+    if options.setting:
+        run.config.update({"setting": options.setting}, allow_val_change=True)
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    trainer.loggers = [*trainer.loggers, RunLogger(run, save_dir=run_dir)]
+
+
+def begin_run(mode: str, **options: Any) -> Any:
+    """Start the run that `options` of wandb.init describe, or go on with it; offline where its server cannot be used.
+
+    A signal to all processes of a cluster's job does not reach the process of its own that wandb starts.
+    """
     os.environ.update(WANDB_MODE=mode, WANDB_SILENT="true")  # our own output says where the run is
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # wandb's own telemetry: it would wait for its server, too
     import wandb  # takes half a second or more
@@ -134,42 +145,23 @@ def start_wandb(trainer: Trainer, options: WandbOptions, config: dict[str, Any])
         mode = "offline"
         if is_new:  # once, not for each trial of a study
             offline(f"{url} cannot be used ({reason})")
-
-    def begin(mode: str) -> Any:
-        settings = wandb.Settings(
-            silent=True,
-            console="off",
-            init_timeout=SECONDS_TO_START,
-            finish_timeout=SECONDS_TO_FINISH,
-            finish_timeout_raises=True,
-        )
-        return wandb.init(
-            project=options.project,
-            group=options.group,
-            name=options.name or run_dir.name,
-            id=run_id(run_dir),
-            resume="allow",
-            dir=run_dir,
-            config=config,
-            mode=mode,  # type: ignore[arg-type]  # one of WandbMode
-            settings=settings,
-        )
-
+    settings = wandb.Settings(
+        silent=True,
+        console="off",
+        init_timeout=SECONDS_TO_START,
+        finish_timeout=SECONDS_TO_FINISH,
+        finish_timeout_raises=True,
+    )
     with helpers_unsignalled():
         try:
-            run = begin(mode)
+            return wandb.init(mode=mode, resume="allow", settings=settings, **options)  # type: ignore[arg-type]
         except (wandb.Error, TimeoutError) as error:
             if mode == "offline":
                 raise
             LOST[url] = str(error).strip().split("\n")[0] or "it refuses the run"
             offline(f"{url} cannot be used ({LOST[url]})")
             wandb.teardown()  # whose process would hold on to the id of the run
-            run = begin("offline")
-    if options.setting:
-        run.config.update({"setting": options.setting}, allow_val_change=True)
-    run.define_metric("trainer/global_step")
-    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-    trainer.loggers = [*trainer.loggers, RunLogger(run, save_dir=run_dir)]
+            return wandb.init(mode="offline", resume="allow", settings=settings, **options)
 
 
 def run_id(run_dir: Path) -> str:

@@ -1,13 +1,13 @@
 """A table of a study in Weights & Biases, in a run of its own beside those of the trials."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lab.errors import UserError
-from lightning_models.tracking.wandb_runs import WandbOptions
+from lab.program import command_line
+from lightning_models.tracking.wandb_runs import WandbOptions, begin_run
 
 
 def log_table(
@@ -28,25 +28,15 @@ def log_table(
     mode = options.resolved_mode()
     if mode == "disabled":
         return mode
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    identity = hashlib.sha256(f"{options.project}/{options.group}/{name}".encode()).hexdigest()[:16]
+    run = begin_run(mode, id=identity, dir=folder, project=options.project, group=options.group, name=name)
     import wandb
 
-    identity = hashlib.sha256(f"{options.project}/{options.group}/{name}".encode()).hexdigest()[:16]
     try:
-        run = wandb.init(
-            project=options.project,
-            group=options.group,
-            name=name,
-            id=identity,
-            resume="allow",
-            dir=folder,
-            mode=mode,  # type: ignore[arg-type]  # one of WandbMode
-            settings=wandb.Settings(silent=True, console="off"),
-        )
         run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
         run.finish()
     except (wandb.Error, TimeoutError) as error:
         raise UserError(
-            f"W&B did not take the table ({error}): set WANDB_MODE=offline, and `wandb sync` it later"
+            f"W&B did not take the table ({error}): use `{command_line('sync', str(folder))}` later"
         ) from None
-    return mode
+    return "offline" if run.offline else "online"
