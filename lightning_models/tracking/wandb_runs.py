@@ -136,6 +136,7 @@ def begin_run(mode: str, **options: Any) -> Any:
     """
     os.environ.update(WANDB_MODE=mode, WANDB_SILENT="true")  # our own output says where the run is
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # wandb's own telemetry: it would wait for its server, too
+    os.environ.pop("WANDB_SERVICE", None)  # the helper process of a parent, which we could not end
     import wandb  # takes half a second or more
 
     with helpers_unsignalled():

@@ -33,6 +33,18 @@ def server():
         each.end()
 
 
+@pytest.fixture
+def wandb_of_a_parent():
+    """The environment that a process which uses wandb leaves to those that it starts."""
+    script = (
+        "import os, wandb; wandb.init(mode='offline', dir=os.environ['HOME']); print(os.environ['WANDB_SERVICE'],"
+        " flush=True); input()"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield {"WANDB_SERVICE": parent.stdout.readline().strip()}
+    parent.communicate("\n")
+
+
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -211,10 +223,10 @@ def test_a_run_whose_server_cannot_be_used_trains_offline(tmp_path, server, fail
 @pytest.mark.slow
 @pytest.mark.parametrize("fails", ["hang", 500])
 @pytest.mark.parametrize("last", ["query { viewer", "UpsertBucket"])
-def test_a_server_that_is_lost_ends_no_run(tmp_path, server, last, fails):
-    """After the first question, when the run begins, or after the run has begun."""
+def test_a_server_that_is_lost_ends_no_run(tmp_path, server, wandb_of_a_parent, last, fails):
+    """After the first question, when the run begins, or after the run has begun; a parent process uses wandb, too."""
     stand_in = server(works_until=last, fails_then=fails)
-    finished = fit(tmp_path / "run", WANDB_BASE_URL=stand_in.url, WANDB_API_KEY=KEY)
+    finished = fit(tmp_path / "run", WANDB_BASE_URL=stand_in.url, WANDB_API_KEY=KEY, **wandb_of_a_parent)
     assert finished.returncode == 0, finished.stderr
     assert "Traceback" not in finished.stderr
     lines = [line for line in finished.stderr.splitlines() if line.startswith("W&B")]
