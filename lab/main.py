@@ -13,7 +13,7 @@ from lab.compat.late_packages import import_packages_late
 from lab.errors import MISTAKE, UserError
 from lab.outcome import explained
 from lab.program import program
-from lab.stops import STATUSES, StoppedAtOnce, Stops
+from lab.stops import STATUSES, StoppedAtOnce, Stops, deliver_held_signals
 from lab.threads import settle_threads
 from lightning_models.modules.class_paths import allowed
 
@@ -51,6 +51,7 @@ def main(args: list[str] | None = None) -> None:
     """
     with Stops(at_once=True, to_the_end=args is None):  # before anything that takes seconds to import
         try:
+            deliver_held_signals()
             run(list(sys.argv[1:] if args is None else args))
         except StoppedAtOnce as stop:
             if os.environ.get("SLURM_PROCID", os.environ.get("RANK", "0")) == "0":  # of several processes one says it

@@ -1,6 +1,7 @@
 """Requests to stop: Ctrl-C from a person; SIGTERM and SIGUSR1 from a cluster."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,6 @@ class Stops:
                 self.handlers_before[number] = signal.signal(number, self.on_signal)
             if not self.at_once and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 self.handlers_before[signal.SIGINT] = signal.signal(signal.SIGINT, self.on_ctrl_c)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # configs/cluster/ holds them back until now
         return self
 
     def __exit__(self, *args: Any) -> None:
@@ -64,7 +64,7 @@ class Stops:
         """Note the first one."""
         if self.status is None:
             self.status = SIGNALS[signal.Signals(number)]
-        if self.at_once:
+        if self.at_once and not isinstance(sys.exc_info()[1], StoppedAtOnce):  # which is on its way to the message
             raise StoppedAtOnce(self.status)
 
     def on_ctrl_c(self, number: int, frame: FrameType | None) -> None:
@@ -98,6 +98,12 @@ def end_if_asked() -> None:
     """Raise SystemExit if a stop has been asked for: call it where nothing is under way."""
     if (status := asked()) is not None:
         raise SystemExit(status)
+
+
+def deliver_held_signals() -> None:
+    """Let those come that configs/cluster/requeue.sh has held back while Python started."""
+    if threading.current_thread() is threading.main_thread():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 @contextmanager

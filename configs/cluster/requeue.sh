@@ -32,7 +32,8 @@ run_or_requeue() {
     if [[ -z $is_ended_by_slurm && ($status == 138 || $status == 143) ]]; then # of SIGUSR1 and SIGTERM
         echo "job $SLURM_JOB_ID goes back into the queue" >&2
         scontrol requeue "$SLURM_JOB_ID"
-        sleep 60 # in which SLURM ends this script: one that ended by itself would leave a failed job
+        sleep 60 & # in which SLURM ends this script: one that ended by itself would leave a failed job
+        wait || true
     fi
     return "$status"
 }

@@ -144,6 +144,7 @@ class ProjectCLI(OptionsCLI):
             self.settle_start()
         self.run_state.folder = self.folder  # what was wrong up to here is no error of the run
         if self.start.is_complete:
+            self.forget_error()
             if is_first_process():
                 print(described(self.start))
             raise SystemExit(0)
@@ -261,8 +262,7 @@ class ProjectCLI(OptionsCLI):
         """Run the command, with its config beside the results."""
         new_config = self.write_config(Path(self.options.run_dir))
         self.meet_others()
-        if is_first_process():
-            (Path(self.options.run_dir) / ERROR_FILE).unlink(missing_ok=True)  # of an earlier start
+        self.forget_error()
         reset_seed()  # as Lightning does for several processes: then one process draws the same noise
         try:
             if self.starts_from_another():
@@ -275,6 +275,11 @@ class ProjectCLI(OptionsCLI):
             if isinstance(error, UserError) and new_config is not None and not self.summary.trained:
                 new_config.unlink()  # these options were refused, and nothing was done with them
             raise
+
+    def forget_error(self) -> None:
+        """Remove the error of an earlier start of this run."""
+        if is_first_process():
+            (Path(self.options.run_dir) / ERROR_FILE).unlink(missing_ok=True)
 
     def meet_others(self) -> None:
         """Wait for the other processes of the run; those that Lightning is about to start know where to find this."""

@@ -66,6 +66,15 @@ def find_launch(environment: Mapping[str, str] = os.environ) -> Launch:
     return Launch()
 
 
+def name_the_first_host(launch: Launch) -> None:
+    """Let torch.distributed meet under srun where the processes of the run have met already.
+
+    Lightning would take the first node's name on one node, too, where it may be known to nobody.
+    """
+    if launch.launcher == "srun":
+        os.environ.setdefault("MASTER_ADDR", launch.host)
+
+
 def launch_of_children(size: int) -> Launch:
     """The first process's own launch, when Lightning is about to start the others on this machine."""
     return Launch("Lightning", 0, size, secrets.token_hex(8))

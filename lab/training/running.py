@@ -13,7 +13,7 @@ from lab.errors import BUG, INTERRUPTED, MISTAKE, TERMINATED, UserError
 from lab.outcome import write_traceback
 from lab.stops import STATUSES, StoppedAtOnce, Stops, asked
 from lab.training.cli import ProjectCLI, Run, is_first_process
-from lab.training.launchers import MEETING, find_launch
+from lab.training.launchers import MEETING, find_launch, name_the_first_host
 from lab.training.mistakes import run_mistake
 from lab.training.next_steps import how_to_resume
 from lab.training.processes import Processes
@@ -31,7 +31,9 @@ def run_from_command_line(command: str, options: list[str]) -> None:
     run = Run()
     atexit.register(lambda: run.processes.leave(run.status))  # after the message, or the traceback
     try:
-        run.processes = Processes(find_launch())
+        launch = find_launch()
+        name_the_first_host(launch)
+        run.processes = Processes(launch)
         run_trainer(command, options, run=run)
     except SystemExit as stop:
         run.status = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else BUG

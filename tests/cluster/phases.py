@@ -1,4 +1,4 @@
-"""A callback that holds a run in one of its phases until a signal has come, so that it comes in that phase."""
+"""A callback that holds a run in a phase until a signal has come, so that it comes in that phase."""
 
 import os
 import time
@@ -7,8 +7,8 @@ from pathlib import Path
 from pytorch_lightning import Callback
 
 from lab.stops import asked
+from tests.cluster.trainings import PATIENCE
 
-BATCH = 5  # in which the phases of a batch lie: in the middle of the second epoch of four batches
 HOOKS = {  # by phase
     "setup": "setup",
     "batch": "on_train_batch_start",
@@ -20,27 +20,37 @@ HOOKS = {  # by phase
 
 
 class Pause(Callback):
-    """In the first start of a run: writes the file `marker`, and waits for a signal for at most 30 seconds."""
+    """In the n-th start of a job: writes a file with the name of the n-th phase, and waits for a signal.
 
-    def __init__(self, phase: str, marker: str) -> None:
-        self.marker, self.phase = Path(marker), phase
-        if phase in HOOKS:
+    Of several processes one waits, another one in each start; the others go on until they need it.
+
+    Args:
+        phases: keys of HOOKS separated by commas; `batch@5` is not before five batches are done.
+        folder: of the files.
+    """
+
+    def __init__(self, phases: str, folder: str) -> None:
+        self.start, every = int(os.environ.get("SLURM_RESTART_COUNT", 0)), phases.split(",")
+        if self.start < len(every):
+            self.marker = Path(folder) / every[self.start]
+            phase, _, batch = every[self.start].partition("@")
+            self.batch = int(batch or 0)
             setattr(self, HOOKS[phase], self.wait)
 
     def wait(self, trainer, *args, **kwargs):
-        is_there = self.phase in ("setup", "end") or trainer.global_step >= BATCH
-        if not is_there or self.marker.exists() or os.environ.get("SLURM_PROCID", "0") != "0":
+        is_elsewhere = trainer.global_rank != self.start % trainer.world_size
+        if is_elsewhere or trainer.global_step < self.batch or self.marker.exists():
             return
         self.marker.touch()
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while asked() is None and time.monotonic() < until:
             time.sleep(0.02)
 
 
-def pause(phase, marker):
+def pause(folder, *phases):
     """The options of `fit` that add Pause."""
     return [
         f"--trainer.callbacks+={__name__}.Pause",
-        f"--trainer.callbacks.phase={phase}",
-        f"--trainer.callbacks.marker={marker}",
+        f"--trainer.callbacks.phases={','.join(phases)}",
+        f"--trainer.callbacks.folder={folder}",
     ]

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 NODES = ("a", "b")
@@ -50,11 +51,12 @@ SlurmdParameters=config_overrides
 SchedulerParameters=bf_interval=1,sched_interval=1
 ReturnToService=2
 SlurmdTimeout=10
+GresTypes=gpu
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 FirstJobId={first_job}
-NodeName={nodes} NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports[1]}-{ports[2]}] CPUs={cores} Boards=1 Sockets=1 \
-CoresPerSocket={cores} ThreadsPerCore=1
+NodeName={nodes} NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports[1]}-{ports[2]}] Gres=gpu:2 CPUs={cores} \
+Boards=1 Sockets=1 CoresPerSocket={cores} ThreadsPerCore=1
 PartitionName=all Nodes=ALL Default=YES State=UP PriorityTier=1
 PartitionName=urgent Nodes=ALL State=UP PriorityTier=2
 """
@@ -77,6 +79,7 @@ class Slurm:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": PATH}
+        self.environment["MASTER_ADDR"] = "127.0.0.1"  # where processes of several nodes meet: the names mean nothing
 
     def start(self) -> None:
         """Start munged, slurmctld and a slurmd for each node; RuntimeError if the nodes do not come up."""
@@ -94,6 +97,9 @@ class Slurm:
             cores=CORES,
         )
         (self.folder / "slurm.conf").write_text(content)
+        (self.folder / "gres.conf").write_text(
+            "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
+        )  # for the queue alone
         files = {"socket": "munge.socket", "key-file": key.name, "pid-file": "munged.pid"}
         files |= {"log-file": "munged.log", "seed-file": "munged.seed"}
         self.call("munged", "--force", *(f"--{option}={self.folder / name}" for option, name in files.items()))
@@ -118,15 +124,40 @@ class Slurm:
             time.sleep(0.1)
         for name in [*(f"slurmd-{node}" for node in NODES), "slurmctld", "munged"]:
             end(self.folder / f"{name}.pid")
+        for process in self.processes():  # such as a task that waits where no signal reaches it
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         shutil.rmtree(self.folder)
+
+    def processes(self, node: str | None = None) -> list[int]:
+        """The processes of its jobs that still run, as their environment tells; with `node`, those there."""
+        ours = {f"SLURM_CONF={self.environment['SLURM_CONF']}".encode()}
+        ours |= {f"SLURMD_NODENAME={node}".encode()} if node else set()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended
+                variables = (folder / "environ").read_bytes().split(b"\0")
+                if ours.issubset(variables) and any(variable.startswith(b"SLURM_JOB_ID=") for variable in variables):
+                    found.append(int(folder.name))
+        return found
 
     def start_node(self, node: str) -> None:
         """Start the slurmd of a node."""
         self.call("slurmd", "-N", node)
 
-    def kill_node(self, node: str) -> None:
-        """End the slurmd of a node at once; its jobs go on running, as on a node that has lost its network."""
+    def kill_node(self, node: str, only_network: bool = False) -> None:
+        """End the slurmd of a node and what runs there, all at once, as when a machine loses its power.
+
+        Args:
+            node: its name.
+            only_network: its jobs go on running, as on a node that has lost its network.
+        """
         end(self.folder / f"slurmd-{node}.pid", signal.SIGKILL)
+        if not only_network:
+            tasks = self.processes(node)
+            for process in [*{parent(task) for task in tasks} - {1}, *tasks]:  # first those that would report the end
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
 
     def call(self, *command: str, check: bool = True) -> str:
         """What a command of SLURM's prints; with `check`, CalledProcessError if it fails."""
@@ -149,7 +180,7 @@ class Slurm:
         """Let a requeued job begin: after a node has failed, SLURM waits for two minutes."""
         self.call("scontrol", "update", f"JobId={number}", "StartTime=now")
 
-    def wait_for(self, number: str, states: tuple[str, ...] = ENDED, seconds: float = 120) -> dict[str, str]:
+    def wait_for(self, number: str, states: tuple[str, ...] = ENDED, seconds: float = 300) -> dict[str, str]:
         """The job as soon as it is in one of the states; TimeoutError if it does not get there."""
         until = time.monotonic() + seconds
         while (job := self.job(number))["JobState"] not in states:
@@ -157,6 +188,14 @@ class Slurm:
                 raise TimeoutError(f"job {number} is {job['JobState']} ({job['Reason']}) after {seconds:.0f} s")
             time.sleep(0.1)
         return job
+
+
+def parent(process: int) -> int:
+    """The process that has started another one; 1 if either is gone."""
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 1
 
 
 def free_ports() -> list[int]:

@@ -2,115 +2,51 @@
 
 import json
 import os
-import subprocess
-import sys
+import signal
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
-from tests.cluster.phases import HOOKS, pause
+from tests.cluster.phases import pause
+from tests.cluster.trainings import (
+    PAIR,
+    TASKS,
+    assert_same,
+    end_of,
+    log_of,
+    running,
+    submit,
+    wait_for,
+    wait_for_text,
+    weights,
+)
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "configs" / "cluster" / "fit.sbatch"
-FIT = ["-c", "configs/gan/digits.yaml", "--trainer.accelerator=cpu", "--trainer.max_epochs=4"]
-FIT += ["--trainer.limit_train_batches=4", "--trainer.check_val_every_n_epoch=1", "--trainer.log_every_n_steps=1"]
-FIT += ["--trainer.limit_val_batches=2", "--data.batch_size=32", "--quality.network=none"]
-TASKS = ("--cpus-per-task=1", "--ntasks-per-node=1")
-PAIR = ("--cpus-per-task=1", "--ntasks-per-node=2")
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The weights at the end of the training by one process and by two, started without SLURM."""
-    ended = {}
-    for processes, options in ((1, TASKS), (2, PAIR)):
-        run = tmp_path_factory.mktemp("undisturbed") / "run"
-        command = [
-            sys.executable,
-            "cli.py",
-            "fit",
-            *FIT,
-            "--quiet",
-            "--run_dir",
-            str(run),
-            f"--trainer.devices={processes}",
-        ]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120, env=environment())
-        ended[options] = weights(run)
-    return ended
-
-
-def environment():
-    return {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled", "PYTHONPATH": str(ROOT)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _python(slurm, tmp_path_factory):
-    """What the script starts: processes meet at the first node's name, and the private SLURM's are known to nobody."""
-    wrapper = tmp_path_factory.mktemp("bin") / "python"
-    wrapper.write_text(f'#!/bin/sh\nSLURM_NODELIST=localhost SLURM_JOB_NODELIST=localhost exec {sys.executable} "$@"\n')
-    wrapper.chmod(0o755)
-    slurm.environment |= {**environment(), "PYTHON": str(wrapper)}
-
-
-def weights(run):
-    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-
-
-def submit(slurm, run, *options, tasks=TASKS):
-    """Submit the training into the folder `run`, whose log is beside it."""
-    return slurm.submit(
-        SCRIPT, *FIT, "--run_dir", str(run), *options, options=(*tasks, f"--output={run}.log", "--time=10"), cwd=ROOT
-    )
-
-
-def wait_for(path, seconds=60):
-    until = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < until, f"{path} did not come"
-        time.sleep(0.05)
-
-
-def assert_same(found, expected):
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert torch.equal(found[name], value), name
-
-
-def end_of(slurm, job, run, seconds=120):
-    """The job at its end, which it must reach, also from the queue, where SLURM holds back a job that was requeued."""
-    until = time.monotonic() + seconds
-    while (found := slurm.job(job))["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "REQUEUED"):
-        assert time.monotonic() < until, (found["JobState"], found["Reason"], log_of(run))
-        time.sleep(1)
-        if found["JobState"] == "PENDING" and found["Reason"] == "BeginTime":  # the script of its first start has ended
-            slurm.start_now(job)
-    assert found["JobState"] == "COMPLETED", log_of(run)
-    return found
-
-
-def log_of(run):
-    return run.with_name(f"{run.name}.log").read_text()
-
-
-@pytest.mark.parametrize("tasks", [TASKS, PAIR], ids=["one", "two"])
-@pytest.mark.parametrize("phase", HOOKS)
-def test_a_warning_in_any_phase_requeues_the_job_once_and_changes_nothing(slurm, tmp_path, undisturbed, phase, tasks):
-    if tasks == PAIR and phase in ("setup", "after", "end"):
-        pytest.skip("one process stands for two here")
-    run, marker = tmp_path / "run", tmp_path / "there"
-    job = submit(slurm, run, *pause(phase, marker), tasks=tasks)
-    wait_for(marker)
-    slurm.call("scancel", "--signal=USR1", job)
-    slurm.wait_for(job, ("PENDING", "COMPLETED"))
-    found = end_of(slurm, job, run)
-    assert "Traceback" not in log_of(run)
-    if phase != "end":  # when all is trained, the run may end as well as be requeued
-        assert found["Restarts"] == "1"
-        assert log_of(run).count("stopped by SIGUSR1") == 1, log_of(run)
+@pytest.mark.parametrize(
+    ("tasks", "phases"),  # epochs have four batches
+    [
+        pytest.param(TASKS, ["setup", "batch@2", "after@5", "validation@8", "checkpoint@12"], id="one"),
+        pytest.param(PAIR, ["batch@2", "checkpoint@8", "validation@12"], id="two"),
+    ],
+)
+def test_a_warning_in_any_phase_requeues_the_job_once_and_changes_nothing(slurm, tmp_path, undisturbed, tasks, phases):
+    run = tmp_path / "run"
+    job = submit(slurm, run, *pause(tmp_path, *phases, "end"), tasks=tasks)
+    for number, phase in enumerate(phases):
+        assert running(slurm, job, run)["Restarts"] == str(number)
+        wait_for(tmp_path / phase)
+        slurm.call("scancel", "--signal=USR1", job)
+        slurm.wait_for(job, ("PENDING",))
+    running(slurm, job, run)
+    wait_for(tmp_path / "end")
+    slurm.call("scancel", "--signal=USR1", job)  # all is trained: the job may end as well as be requeued
+    end_of(slurm, job, run)
+    log = log_of(run)
+    assert log.count("stopped by SIGUSR1; the same command resumes\n") == len(phases), log
+    assert "Traceback" not in log
     assert_same(weights(run), undisturbed[tasks])
     assert not (run / "error.txt").exists()
 
@@ -127,26 +63,47 @@ def test_a_warning_before_anything_is_loaded_requeues_the_job(slurm, tmp_path, u
     assert_same(weights(run), undisturbed[TASKS])
 
 
-def test_a_lost_node(slurm, tmp_path, undisturbed):
-    run, marker = tmp_path / "run", tmp_path / "there"
-    job = submit(slurm, run, *pause("after", marker))
-    wait_for(marker)
+def test_a_lost_node_whose_process_still_trains(slurm, tmp_path, undisturbed):
+    run = tmp_path / "run"
+    job = submit(slurm, run, *pause(tmp_path, "after@5"))
+    wait_for(tmp_path / "after@5")
     node = slurm.job(job)["NodeList"]
-    slurm.kill_node(node)
+    slurm.kill_node(node, only_network=True)
     try:
         slurm.wait_for(job, ("PENDING",))
+        lost = slurm.processes()
+        slurm.start_now(job)
+        wait_for_text(run, "another process is training in")
+        for process in lost:
+            os.kill(process, signal.SIGKILL)
         end_of(slurm, job, run)
     finally:
         slurm.start_node(node)
     assert_same(weights(run), undisturbed[TASKS])
 
 
+def test_a_lost_node_of_two(slurm, tmp_path, undisturbed):
+    run = tmp_path / "run"
+    job = submit(
+        slurm, run, *pause(tmp_path, "after@5"), tasks=("--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1")
+    )
+    wait_for(tmp_path / "after@5")
+    node = slurm.job(job)["BatchHost"]  # of the first process, too
+    slurm.kill_node(node)
+    try:
+        slurm.wait_for(job, ("PENDING",))
+    finally:
+        slurm.start_node(node)
+    assert end_of(slurm, job, run)["Restarts"] == "1"
+    assert_same(weights(run), undisturbed[PAIR])
+
+
 def test_a_cancelled_job_keeps_a_checkpoint_stays_ended_and_resumes_when_it_is_submitted_again(
     slurm, tmp_path, undisturbed
 ):
-    run, marker = tmp_path / "run", tmp_path / "there"
-    job = submit(slurm, run, *pause("batch", marker))
-    wait_for(marker)
+    run = tmp_path / "run"
+    job = submit(slurm, run, *pause(tmp_path, "batch@5"))
+    wait_for(tmp_path / "batch@5")
     slurm.call("scancel", job)
     assert slurm.wait_for(job)["JobState"] == "CANCELLED"
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 6

@@ -42,8 +42,8 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(tmp_path):
     whole = torchrun(tmp_path / "whole")
     assert whole.wait(timeout=180) == 0, (tmp_path / "whole.log").read_text()
 
-    run, marker = tmp_path / "run", tmp_path / "there"
-    killed = torchrun(run, *pause("after", marker))
+    run, marker = tmp_path / "run", tmp_path / "after@5"
+    killed = torchrun(run, *pause(tmp_path, "after@5"))
     until = time.monotonic() + 90
     while not marker.exists():
         assert time.monotonic() < until

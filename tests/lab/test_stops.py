@@ -2,9 +2,11 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
+import cli
 from lab.stops import Stops
 from lab.studies.pruning import StopIfAsked
 
@@ -44,3 +46,20 @@ def test_a_job_in_the_background_goes_on_ignoring_ctrl_c(in_the_foreground):
     with Stops() as stops:
         os.kill(os.getpid(), signal.SIGINT)
         assert stops.status is None
+
+
+def test_signals_that_were_held_back_while_python_started_end_the_command_with_one_line(capsys):
+    held = {signal.SIGUSR1, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        for number in held:
+            signal.pthread_kill(threading.get_ident(), number)  # not to another thread, which holds nothing back
+        with pytest.raises(SystemExit) as status:
+            cli.main(["--help"])
+    finally:
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in held}  # what still waits is dropped
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert status.value.code == 138
+    assert capsys.readouterr() == ("", "stopped by SIGUSR1\n")

@@ -3,7 +3,7 @@
 import pytest
 
 from lab.errors import UserError
-from lab.training.launchers import MEETING, Launch, check_size, find_launch, make_known
+from lab.training.launchers import MEETING, Launch, check_size, find_launch, make_known, name_the_first_host
 
 STEP = {
     **{"SLURM_JOB_ID": "123456", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "4", "SLURM_PROCID": "3"},
@@ -23,6 +23,16 @@ def test_a_task_of_srun():
     assert find_launch({**STEP, "SLURM_RESTART_COUNT": "2"}).key == "123456.0.2"
     assert find_launch({**STEP, "SLURM_STEP_NUM_NODES": "1"}).host == "127.0.0.1"
     assert find_launch({**STEP, "MASTER_ADDR": "10.0.0.7"}).host == "10.0.0.7"
+
+
+def test_torch_meets_where_the_processes_have_met(monkeypatch):
+    monkeypatch.setattr("os.environ", environment := {})
+    name_the_first_host(find_launch(TORCHRUN))  # torchrun has named it
+    name_the_first_host(Launch())
+    assert environment == {}
+    name_the_first_host(find_launch(STEP))
+    name_the_first_host(find_launch({**STEP, "SLURM_STEP_NUM_NODES": "1"}))
+    assert environment == {"MASTER_ADDR": "gpu07"}
 
 
 def test_a_worker_of_torchrun():

@@ -121,6 +121,7 @@ def test_it_waits_for_the_process_that_trains_there_and_without_it_nobody_waits(
 def test_a_complete_run_says_so_and_changes_nothing(classifier_run, tmp_path, capsys):
     run = copied(classifier_run, tmp_path / "run")
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    (run / "error.txt").touch()  # of a start that failed when all was trained
     again = [*tiny_runs.CLASSIFIER, "--trainer.max_epochs", "2", "--run_dir", str(run), "--resume"]
     with pytest.raises(SystemExit) as status:
         cli.main(again)
