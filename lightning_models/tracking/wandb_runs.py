@@ -166,13 +166,17 @@ def begin_run(mode: str, **options: Any) -> Any:
 
 
 def run_id(run_dir: Path) -> str:
-    """The id of the run in W&B, which all its parts share; an older run has it in the names of its parts only."""
+    """The id of the run in W&B, which all its parts share.
+
+    An older run has it in the names of its parts only; one of a W&B sweep gets it from the sweep's agent.
+    """
     path = run_dir / "wandb" / "id"
     if not path.exists():
         parts = sorted((run_dir / "wandb").glob("*run-*-*"))
+        given = os.environ.get("WANDB_RUN_ID", "") if "WANDB_SWEEP_ID" in os.environ else ""
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as unfinished:
-            unfinished.write_text(parts[-1].name.rsplit("-", 1)[1] if parts else secrets.token_hex(4))
+            unfinished.write_text(parts[-1].name.rsplit("-", 1)[1] if parts else given or secrets.token_hex(4))
     return path.read_text().strip()
 
 

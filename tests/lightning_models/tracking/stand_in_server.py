@@ -19,14 +19,16 @@ class StandInServer(ThreadingHTTPServer):
     Attributes:
         fails: how it fails: "hang", "reset", a status such as 401, or "" while it works.
         works_until: a text; the first request that holds it is the last one that is answered, then `fails_then` counts.
+        answers: by the name of a request to GraphQL, its data.
         requests: path and body of each request.
     """
 
     daemon_threads = True
 
-    def __init__(self, fails="", works_until=None, fails_then="hang"):
+    def __init__(self, fails="", works_until=None, fails_then="hang", answers=()):
         super().__init__(("127.0.0.1", 0), Handler)
         self.fails, self.works_until, self.fails_then = fails, works_until, fails_then
+        self.answers = {**ANSWERS, **dict(answers)}
         self.requests = []
         self.is_over = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -73,8 +75,8 @@ class Handler(BaseHTTPRequestHandler):
         elif "viewer" in body:
             self.answer(200, {"data": {"viewer": {"id": "me", "username": "me", "entity": "us", "flags": "{}"}}})
         else:
-            name = next((name for name in ANSWERS if name in body), None)
-            self.answer(200, {"data": ANSWERS.get(name, {})})
+            name = next((name for name in self.server.answers if name in body), None)
+            self.answer(200, {"data": self.server.answers.get(name, {})})
 
     do_GET = do_PUT = do_POST  # noqa: N815
 
