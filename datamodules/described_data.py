@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,16 +11,16 @@ from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_only
 
 
-class DescribedDataModule(LightningDataModule):
+class DescribedDataModule(LightningDataModule, ABC):
     """A data module whose checkpoints hold a fingerprint of the data, with which a resumed or evaluated run compares.
 
     `fingerprint` and `found` are known after `setup`.
     """
 
     @property
+    @abstractmethod
     def fingerprint(self) -> dict[str, int | str]:
         """Plain values that change with the data: the sizes of the splits and `hash`, one of the contents."""
-        raise NotImplementedError
 
     @property
     def found(self) -> str | None:

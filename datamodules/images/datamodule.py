@@ -1,7 +1,7 @@
 """What all image data has in common: splits, classes, sizes, batches and the range of pixel values."""
 
 import functools
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +25,7 @@ Augmentation = Callable[[Batch, torch.Generator], Batch]
 VALUE_RANGES = ((-1.0, 1.0), (0.0, 1.0))
 
 
-class ImageDataModule(DescribedDataModule, ABC):
+class ImageDataModule(DescribedDataModule):
     """Images and their classes, read once into memory; batches of (images, labels).
 
     A kind of images says what it is without reading any pixel (`native_shape`, `native_class_names`: the model is built

@@ -4,7 +4,6 @@ import contextlib
 import io
 import os
 import stat
-import struct
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -146,8 +145,12 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     try:
         if path.is_file():  # a pipe would be waited for
             return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error):
-        pass  # which one is raised depends on what is broken
+    except (
+        zipfile.BadZipFile,
+        ValueError,  # a name that is not in UTF-8 although it is marked so, or a negative place in the file
+        NotImplementedError,  # a version that zipfile does not know
+    ):
+        pass
     raise UserError(
         f"{displayable(str(path))} ({path.stat().st_size:,} bytes) is neither a folder nor a complete .zip: "
         "copy it again if it was cut short, or unpack it and give the folder"

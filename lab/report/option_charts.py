@@ -4,12 +4,13 @@ import html
 import itertools
 import math
 from collections import defaultdict
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
 from lab.report.charts import GREY, NAMED, Chart, finished, on_scale, run_label
 from lab.report.collection import LABEL, Collection, Metric, Plot, finite
-from lab.report.runs import Value
+from lab.report.runs import Run, Value
 from lab.report.table import Setting, is_number, order, short_names, show, spread
 
 
@@ -30,78 +31,105 @@ def against_options(collection: Collection, settings: list[Setting], shades: lis
     return charts
 
 
+@dataclass(frozen=True)
+class Point:
+    """A completed run in a plot: its value `x` of the option, and `y` of the metric; `line` is what it belongs to."""
+
+    setting: Setting
+    run: Run
+    x: Value
+    y: float
+    line: Value = None
+
+
 def against_option(plot: Plot, collection: Collection, settings: list[Setting], shades: list[str]) -> Chart | None:
     """A metric against an option: a point for each run, a line through the means (for names a bar at each mean).
 
     If exactly one other option varies, there is a line for each of its values (at most eight).
     """
-    points = [
-        (setting, run, run.settings.get(plot.option), run.metrics[plot.metric])
+    others = [option for option in collection.options if option not in (plot.option, LABEL)]
+    points = points_of(plot, settings, others[0] if len(others) == 1 else None)
+    places = order([point.x for point in points])
+    if len(places) < 2:
+        return None
+    lines, names = list(order([point.line for point in points])), short_names(collection.options)
+    has_lines = 1 < len(lines) <= len(NAMED)
+    figure = go.Figure()
+    for line, colour in zip(lines, colours_of(lines), strict=True) if has_lines else [(None, GREY)]:
+        mine = [point for point in points if not has_lines or point.line == line]
+        label = html.escape(f"{names[others[0]]} {show(line)}") if has_lines else ""
+        if len(mine) > len({point.x for point in mine}) or not others or has_lines:
+            add_means(figure, mine, places, colour, label)
+        add_runs(figure, mine, places, [colour if has_lines else shades[p.setting.number] for p in mine], label)
+    notes = option_axis(figure, list(places), plot.log_x)
+    figure.update_layout(xaxis_title=html.escape(names.get(plot.option, plot.option)))
+    if others and not has_lines:
+        notes.append("A point is a trial; the trials differ in other options, too.")
+    chart = finished(figure, f"{plot.metric} against {names.get(plot.option, plot.option)}", " ".join(notes))
+    if not has_lines:
+        return chart
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return Chart(chart.title, figure.to_json(), chart.note, chart.height + 24 * math.ceil(len(lines) / 4))
+
+
+def points_of(plot: Plot, settings: list[Setting], second: str | None) -> list[Point]:
+    """The completed runs that have the metric; `second` is the option that puts them on different lines."""
+    return [
+        Point(
+            setting,
+            run,
+            run.settings.get(plot.option),
+            run.metrics[plot.metric],
+            None if second is None else run.settings.get(second),
+        )
         for setting in settings
         for run in setting.complete()
         if finite(run.metrics.get(plot.metric))
     ]
-    places = order([value for _, _, value, _ in points])
-    if len(places) < 2:
-        return None
-    numeric = all(is_number(value) for value in places)
-    others = [option for option in collection.options if option not in (plot.option, LABEL)]
-    names = short_names(collection.options)
-    seconds = list(order([run.settings.get(others[0]) for _, run, _, _ in points])) if len(others) == 1 else []
-    by_second = 1 < len(seconds) <= len(NAMED)
-    figure, notes = go.Figure(), list[str]()
 
-    def colour(second: Value) -> str:
-        place = seconds.index(second) if by_second else 0
-        if by_second and all(is_number(value) for value in seconds):
-            return on_scale(place / (len(seconds) - 1))
-        return NAMED[place] if by_second else GREY
 
-    def x(value: Value) -> Value:
-        return value if numeric else html.escape(show(value))
+def colours_of(lines: list[Value]) -> list[str]:
+    """A colour for each line: on an ordered scale where their values are numbers."""
+    if all(is_number(value) for value in lines):
+        return [on_scale(place / max(1, len(lines) - 1)) for place in range(len(lines))]
+    return list(NAMED[: len(lines)])
 
-    for second in seconds if by_second else [None]:
-        mine = [p for p in points if not by_second or p[1].settings.get(others[0]) == second]
-        label = html.escape(f"{names[others[0]]} {show(second)}") if by_second else ""
-        by_value: defaultdict[Value, list[float]] = defaultdict(list)
-        for _, _, value, metric in mine:
-            by_value[value].append(metric)
-        if len(mine) > len(by_value) or not (others and not by_second):
-            centres = sorted(by_value, key=lambda value: places[value])
-            figure.add_scatter(
-                x=[x(value) for value in centres],
-                y=[sum(by_value[value]) / len(by_value[value]) for value in centres],
-                mode="lines" if numeric else "markers",
-                name=label or "mean",
-                legendgroup=label,
-                line={"color": colour(second), "width": 2.2},
-                marker={"symbol": "line-ew-open", "size": 22, "color": colour(second), "line": {"width": 2.2}},
-                hovertemplate=f"{label + ', ' if label else ''}mean at %{{x}}: %{{y:.4g}}<extra></extra>",
-            )
-        figure.add_scatter(
-            x=[x(value) for _, _, value, _ in mine],
-            y=[metric for *_, metric in mine],
-            mode="markers",
-            legendgroup=label,
-            text=[html.escape(run_label(setting, run)) for setting, run, _, _ in mine],
-            marker={
-                "color": [colour(second) if by_second else shades[setting.number] for setting, *_ in mine],
-                "size": 8,
-                "opacity": 0.7,
-                "line": {"width": 0},
-            },
-            hovertemplate="%{text}<br>%{y:.4g}<extra></extra>",
-            showlegend=False,
-        )
-    notes += option_axis(figure, list(places), plot.log_x)
-    figure.update_layout(xaxis_title=html.escape(names.get(plot.option, plot.option)))
-    if others and not by_second:
-        notes.append("A point is a trial; the trials differ in other options, too.")
-    chart = finished(figure, f"{plot.metric} against {names.get(plot.option, plot.option)}", " ".join(notes))
-    if not by_second:
-        return chart
-    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
-    return Chart(chart.title, figure.to_json(), chart.note, chart.height + 24 * math.ceil(len(seconds) / 4))
+
+def on_axis(value: Value, places: dict[Value, int]) -> Value:
+    """The place of an option's value on the horizontal axis: a number, or its text on an axis of names."""
+    return value if all(is_number(each) for each in places) else html.escape(show(value))
+
+
+def add_means(figure: go.Figure, points: list[Point], places: dict[Value, int], colour: str, label: str) -> None:
+    """Add a line through the means of the points with equal `x`; for names, a bar at each."""
+    by_value: defaultdict[Value, list[float]] = defaultdict(list)
+    for point in points:
+        by_value[point.x].append(point.y)
+    centres = sorted(by_value, key=lambda value: places[value])
+    figure.add_scatter(
+        x=[on_axis(value, places) for value in centres],
+        y=[sum(by_value[value]) / len(by_value[value]) for value in centres],
+        mode="lines" if all(is_number(value) for value in places) else "markers",
+        name=label or "mean",
+        legendgroup=label,
+        line={"color": colour, "width": 2.2},
+        marker={"symbol": "line-ew-open", "size": 22, "color": colour, "line": {"width": 2.2}},
+        hovertemplate=f"{label + ', ' if label else ''}mean at %{{x}}: %{{y:.4g}}<extra></extra>",
+    )
+
+
+def add_runs(figure: go.Figure, points: list[Point], places: dict[Value, int], colours: list[str], label: str) -> None:
+    """Add a marker for each point, with the name of its run."""
+    figure.add_scatter(
+        x=[on_axis(point.x, places) for point in points],
+        y=[point.y for point in points],
+        mode="markers",
+        legendgroup=label,
+        text=[html.escape(run_label(point.setting, point.run)) for point in points],
+        marker={"color": colours, "size": 8, "opacity": 0.7, "line": {"width": 0}},
+        hovertemplate="%{text}<br>%{y:.4g}<extra></extra>",
+        showlegend=False,
+    )
 
 
 def option_axis(figure: go.Figure, values: list[Value], wants_log: bool) -> list[str]:

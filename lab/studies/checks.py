@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.errors import UserError
+from lab.errors import UserError, UserFileError
+from lab.shipped import find_config
 
 SEARCH_KEYS = ("sampler", "trials")
 RANGE_KEYS = ("low", "high", "log", "int", "choices")
@@ -18,6 +19,45 @@ OWN_OPTIONS = {
     "config": "give `base`",
     "quiet": "trials are quiet",
 }
+
+
+def check_texts(path: Path, given: dict[str, Any]) -> None:
+    """Raise a UserError for a missing title, base or record, or a base that is no config."""
+    for key in ("title", "base", "record"):
+        if not given.get(key):
+            raise UserError(f"{path}: the key {key} is missing or empty")
+    for key in ("title", "base"):
+        if not isinstance(given[key], str):
+            raise UserError(f"{path}: {key} is {given[key]!r}: give a text")
+    if not find_config(given["base"]).is_file():
+        raise UserFileError(f"{path}: there is no config {given['base']}: correct `base`, or start in another folder")
+
+
+def check_seeds(path: Path, seeds: Any) -> None:
+    """Raise a UserError unless these are seeds."""
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise UserError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
+
+
+def check_record(path: Path, record: Any) -> None:
+    """Raise a UserError unless these are names of metrics."""
+    if not isinstance(record, list) or not all(isinstance(name, str) for name in record):
+        raise UserError(f"{path}: record is {record!r}: give a list of metrics, such as [val/accuracy, val/loss]")
+
+
+def check_overrides(path: Path, overrides: Any) -> None:
+    """Raise a UserError unless these are options with their values."""
+    if not isinstance(overrides, dict):
+        raise UserError(f"{path}: overrides is {overrides!r}: give options, such as data.batch_size: 64")
+
+
+def check_direction(path: Path, direction: Any, objective: str) -> None:
+    """Raise a UserError if neither the file nor the catalogue of metrics says in which direction trials are better."""
+    if direction is None:
+        raise UserError(
+            f"{path}: it is not known whether less or more {objective} is better: give `direction`, "
+            "minimize or maximize"
+        )
 
 
 def check_choices(path: Path, kind: str, known: dict[str, Any]) -> None:

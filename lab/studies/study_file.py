@@ -15,10 +15,15 @@ from lab.shipped import find_config
 from lab.studies.checks import (
     SEARCH_KEYS,
     check_choices,
+    check_direction,
     check_labels,
+    check_overrides,
     check_own_options,
     check_plot,
+    check_record,
+    check_seeds,
     check_space,
+    check_texts,
     unknown,
 )
 from lab.studies.equal_settings import without_repetitions
@@ -194,43 +199,23 @@ def read_study(path: Path, quick: bool = False) -> Study:
 
 def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     """The study that the content of a file describes."""
-    kinds = [kind for kind in KINDS if kind in given]
-    if len(kinds) != 1:
-        raise UserError(f"{path} has {' and '.join(kinds) or 'none of ' + ', '.join(KINDS)}: give exactly one of them")
-    kind: Any = kinds[0]
-    for key in ("title", "base", "record"):
-        if not given.get(key):
-            raise UserError(f"{path}: the key {key} is missing or empty")
-    for key in ("title", "base"):
-        if not isinstance(given[key], str):
-            raise UserError(f"{path}: {key} is {given[key]!r}: give a text")
-    if not find_config(given["base"]).is_file():
-        raise UserFileError(f"{path}: there is no config {given['base']}: correct `base`, or start in another folder")
-    space = given[kind]
+    kind: Any = kind_of(path, given)
+    check_texts(path, given)
+    space, labels, seeds = given[kind], given.get("labels") or [], given.get("seeds", [0])
     check_space(path, kind, space)
     known: dict[str, Any] = {
         key: given[key] for key in ("question", "caption", "direction", "sampler", "trials", "pruner") if key in given
     }
     check_choices(path, kind, known)
-    labels = given.get("labels") or []
     check_labels(path, kind, space, labels)
-    seeds = given.get("seeds", [0])
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
-        raise UserError(f"{path}: seeds is {seeds}: give a list of whole numbers from 0 up")
+    check_seeds(path, seeds)
     record = [given["record"]] if isinstance(given["record"], str) else given["record"]
-    if not isinstance(record, list) or not all(isinstance(name, str) for name in record):
-        raise UserError(f"{path}: record is {record!r}: give a list of metrics, such as [val/accuracy, val/loss]")
+    check_record(path, record)
     overrides = given.get("overrides") or {}
-    if not isinstance(overrides, dict):
-        raise UserError(f"{path}: overrides is {overrides!r}: give options, such as data.batch_size: 64")
+    check_overrides(path, overrides)
     check_own_options(path, [overrides, *(space if kind == "list" else [space])])
-    if "direction" not in known:
-        if (better := direction_of(record[0])) is None:
-            raise UserError(
-                f"{path}: it is not known whether less or more {record[0]} is better: give `direction`, "
-                "minimize or maximize"
-            )
-        known["direction"] = better
+    known.setdefault("direction", direction_of(record[0]))
+    check_direction(path, known["direction"], record[0])
     as_given = Study(
         name=name_of(path),
         title=given["title"],
@@ -245,18 +230,39 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
         quick=quick,
         **known,
     )
-    space, labels = without_repetitions(path, kind, space, list(as_given.labels))
-    seeds = without_repetitions(path, "grid", {"seeds": seeds}, [])[0]["seeds"]
-    study = replace(as_given, space=space, labels=tuple(labels), seeds=tuple(seeds))
-    if study != as_given:
-        study = replace(study, repeated=as_given)
+    study = with_each_trial_once(path, as_given)
     check_plot(path, study.plot, study.options, study.record)
-    if claims := given.get("claims"):
-        if not quick and len(seeds) < FEWEST:
-            raise UserError(
-                f"{path}: seeds is {seeds}, and fewer than {FEWEST} decide no claim: give more, or no claims"
-            )
-        study = replace(study, claims=tuple(claims) if isinstance(claims, list) else claims)
-        if study.num_trials <= MOST_CLAIMED * LARGEST:  # others are refused for their size, unless that is allowed
-            study.definition(path)
+    claims = given.get("claims")
+    return with_claims(path, study, claims) if claims else study
+
+
+def with_each_trial_once(path: Path, as_given: Study) -> Study:
+    """The study without settings, values and seeds that are equal to earlier ones."""
+    space, labels = without_repetitions(path, as_given.kind, as_given.space, list(as_given.labels))
+    seeds = without_repetitions(path, "grid", {"seeds": list(as_given.seeds)}, [])[0]["seeds"]
+    study = replace(as_given, space=space, labels=tuple(labels), seeds=tuple(seeds))
+    return study if study == as_given else replace(study, repeated=as_given)
+
+
+def with_claims(path: Path, study: Study, claims: Any) -> Study:
+    """The study with what stands under `claims`.
+
+    Raises:
+        UserError: for a claim that the study could not decide.
+    """
+    if not study.quick and len(study.seeds) < FEWEST:
+        raise UserError(
+            f"{path}: seeds is {list(study.seeds)}, and fewer than {FEWEST} decide no claim: give more, or no claims"
+        )
+    study = replace(study, claims=tuple(claims) if isinstance(claims, list) else claims)
+    if study.num_trials <= MOST_CLAIMED * LARGEST:  # others are refused for their size, unless that is allowed
+        study.definition(path)
     return study
+
+
+def kind_of(path: Path, given: dict[str, Any]) -> str:
+    """`grid`, `list` or `search`: the one of these keys that the file has."""
+    kinds = [kind for kind in KINDS if kind in given]
+    if len(kinds) != 1:
+        raise UserError(f"{path} has {' and '.join(kinds) or 'none of ' + ', '.join(KINDS)}: give exactly one of them")
+    return kinds[0]

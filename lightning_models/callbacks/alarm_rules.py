@@ -6,6 +6,7 @@ means and what usually helps.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from math import log
 from statistics import median
 from typing import Any
@@ -196,75 +197,87 @@ def is_not_finite(seen: Observation, state: dict[str, Any]) -> str | None:
     return None if seen.not_finite is None else f"{seen.not_finite} is NaN or infinite"
 
 
+RULES: tuple[Callable[[], Rule], ...] = (
+    partial(
+        Rule,
+        "not_finite",
+        1,
+        is_not_finite,
+        "Usually the learning rate is too high: lower it, clip gradients, or use bf16-mixed or float32 for float16",
+    ),
+    partial(
+        Rule,
+        "convergence_failure",
+        15,
+        discriminator_wins,
+        "D has won and G learns little from it: check that G's output range is the data's, lower D's learning rate "
+        "or size, smooth its labels, put noise on its inputs, or use spectral normalization",
+        ("metrics",),
+    ),
+    partial(
+        Rule,
+        "losses_apart",
+        10,
+        losses_apart,
+        "D has won: lower its learning rate, regularize it (spectral normalization, R1), or use the least squares "
+        "or the Wasserstein loss",
+        ("metrics",),
+    ),
+    partial(
+        Rule,
+        "vanishing_gradient",
+        5,
+        gradient_vanishes,
+        "G does not learn any more: use the non-saturating loss, a weaker D, or a Wasserstein loss with a penalty",
+        ("metrics",),
+    ),
+    partial(
+        Rule,
+        "mode_collapse",
+        5,
+        collapses,
+        "G repeats itself: try more latent variables, a lower learning rate for G, another seed, or another loss",
+        ("diversity", "nearest", "classes"),
+    ),
+    partial(
+        Rule,
+        "pinned_weights",
+        5,
+        is_pinned,
+        "The clipping bound shapes the critic more than the data do: raise clip_value, lower the learning rate, or "
+        "use WGANGP",
+        ("pinned",),
+    ),
+    partial(
+        Rule,
+        "quality_relapse",
+        3,
+        relapses,
+        "The best weights are in best.ckpt: stop here, lower the learning rates, average G's weights (ema_decay), "
+        "or, with few images, augment D's inputs",
+        ("distance",),
+    ),
+    partial(
+        Rule,
+        "memorizing_discriminator",
+        5,
+        learns_by_heart,
+        "The images are too few for this D: augment its inputs (--model.augmentation DiffAugment), flip images, "
+        "take a smaller D, or stop earlier",
+        ("membership",),
+    ),
+    partial(
+        Rule,
+        "posterior_collapse",
+        5,
+        posterior_collapses,
+        "The decoder ignores its input: lower beta, warm the KL up (kl_warmup_epochs), give each variable some "
+        "free bits, or take a weaker decoder",
+        ("posterior",),
+    ),
+)
+
+
 def all_rules() -> list[Rule]:
     """All rules, in their initial state."""
-    return [
-        Rule(
-            "not_finite",
-            1,
-            is_not_finite,
-            "Usually the learning rate is too high: lower it, clip gradients, or use bf16-mixed or float32 for float16",
-        ),
-        Rule(
-            "convergence_failure",
-            15,
-            discriminator_wins,
-            "D has won and G learns little from it: check that G's output range is the data's, lower D's learning rate "
-            "or size, smooth its labels, put noise on its inputs, or use spectral normalization",
-            ("metrics",),
-        ),
-        Rule(
-            "losses_apart",
-            10,
-            losses_apart,
-            "D has won: lower its learning rate, regularize it (spectral normalization, R1), or use the least squares "
-            "or the Wasserstein loss",
-            ("metrics",),
-        ),
-        Rule(
-            "vanishing_gradient",
-            5,
-            gradient_vanishes,
-            "G does not learn any more: use the non-saturating loss, a weaker D, or a Wasserstein loss with a penalty",
-            ("metrics",),
-        ),
-        Rule(
-            "mode_collapse",
-            5,
-            collapses,
-            "G repeats itself: try more latent variables, a lower learning rate for G, another seed, or another loss",
-            ("diversity", "nearest", "classes"),
-        ),
-        Rule(
-            "pinned_weights",
-            5,
-            is_pinned,
-            "The clipping bound shapes the critic more than the data do: raise clip_value, lower the learning rate, or "
-            "use WGANGP",
-            ("pinned",),
-        ),
-        Rule(
-            "quality_relapse",
-            3,
-            relapses,
-            "The best weights are in best.ckpt: stop here, lower the learning rates, average G's weights (ema_decay), "
-            "or, with few images, augment D's inputs",
-            ("distance",),
-        ),
-        Rule(
-            "memorizing_discriminator",
-            5,
-            learns_by_heart,
-            "The images are too few for this D: augment its inputs (--model.augmentation DiffAugment), flip images, "
-            "take a smaller D, or stop earlier",
-            ("membership",),
-        ),
-        Rule(
-            "posterior_collapse",
-            5,
-            posterior_collapses,
-            "The decoder ignores its input: lower beta, warm the KL up (kl_warmup_epochs), give each variable some "
-            "free bits, or take a weaker decoder",
-            ("posterior",),
-        ),
-    ]
+    return [make() for make in RULES]

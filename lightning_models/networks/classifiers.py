@@ -96,22 +96,17 @@ class CNNClassifier(Classifier):
         check_widths("hidden_dims", hidden_dims)
         check_at_least_one("convolutions", [convolutions])
         check_choice("pooling", pooling, Pooling)
-        kernels = [*kernel_sizes, *[kernel_sizes[-1]] * (len(channels) - len(kernel_sizes))] if kernel_sizes else []
-        if len(kernels) != len(channels) or any(size < 1 or size % 2 == 0 for size in kernels):
-            raise UserError(
-                f"kernel_sizes is {list(kernel_sizes)}: use odd numbers, at most one for each of {len(channels)} stages"
-            )
+        kernels = kernels_of_stages(kernel_sizes, len(channels))
         inputs, height, width = image_shape
         if min(height, width) < 2 ** len(channels):
             raise UserError(
                 f"image size {height} x {width} cannot be halved {len(channels)} times: give fewer channels"
             )
         layers: list[nn.Module] = []
+        has_bias = normalization == "none"  # a normalization layer has one of its own
         for outputs, kernel_size in zip(channels, kernels, strict=True):
             for _ in range(convolutions):
-                # A normalization layer has a bias of its own.
-                bias = normalization == "none"
-                layers.append(nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=bias))
+                layers.append(nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=has_bias))
                 layers.append(normalization_layer(normalization, outputs, (height, width)))
                 layers.append(named_activation(activation))
                 inputs = outputs
@@ -132,6 +127,20 @@ class CNNClassifier(Classifier):
     def features(self, images: Tensor) -> Tensor:
         features: Tensor = self.layers(images)
         return features
+
+
+def kernels_of_stages(kernel_sizes: tuple[int, ...], stages: int) -> list[int]:
+    """The kernel size of each stage: as given, and the last one for further stages.
+
+    Raises:
+        UserError: for an even size, none at all, or more than there are stages.
+    """
+    kernels = [*kernel_sizes, *[kernel_sizes[-1]] * (stages - len(kernel_sizes))] if kernel_sizes else []
+    if len(kernels) != stages or any(size < 1 or size % 2 == 0 for size in kernels):
+        raise UserError(
+            f"kernel_sizes is {list(kernel_sizes)}: use odd numbers, at most one for each of {stages} stages"
+        )
+    return kernels
 
 
 def dense_layers(inputs: int, widths: tuple[int, ...], activation: Activation, dropout: float) -> list[nn.Module]:

@@ -94,14 +94,9 @@ class ConvGenerator(Generator):
         layers.append(nn.Unflatten(1, base_map))
         for _ in range(count_extra_layers(hidden_layers, stages)):
             layers += hidden(nn.Conv2d(channels[0], channels[0], kernel_size=3, padding=1))
-        padding = (kernel_size - 1) // 2
         for inputs, outputs in pairwise(channels):
             height, width = 2 * height, 2 * width
-            if upsampling == "nearest":
-                layers += hidden(UpsampleConv2d(inputs, outputs, kernel_size))
-            else:  # an odd kernel needs one more row at the end to double the map exactly
-                odd = kernel_size % 2
-                layers += hidden(nn.ConvTranspose2d(inputs, outputs, kernel_size, 2, padding, output_padding=odd))
+            layers += hidden(doubling_convolution(inputs, outputs, kernel_size, upsampling))
         padding = (output_kernel_size - 1) // 2
         layers.append(nn.Conv2d(channels[-1], image_shape[0], output_kernel_size, padding=padding))
         layers.append(output_layer(output))
@@ -176,6 +171,16 @@ class ConvDiscriminator(Discriminator):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (batch, out_features) of images (batch, channels, height, width)."""
         return self.logits(images, labels)
+
+
+def doubling_convolution(
+    inputs: int, outputs: int, kernel_size: int, upsampling: Upsampling
+) -> nn.Conv2d | nn.ConvTranspose2d:
+    """A convolution from `inputs` to `outputs` channels that doubles height and width exactly."""
+    if upsampling == "nearest":
+        return UpsampleConv2d(inputs, outputs, kernel_size)
+    padding, last_row = (kernel_size - 1) // 2, kernel_size % 2  # which an odd kernel needs
+    return nn.ConvTranspose2d(inputs, outputs, kernel_size, stride=2, padding=padding, output_padding=last_row)
 
 
 def divide_size(image_shape: ImageShape, stages: int) -> tuple[int, int]:

@@ -64,12 +64,7 @@ class RecurrentNetwork(SequenceNetwork):
         check_choice("pooling", pooling, Pooling)
         check_at_least("ngram_buckets", ngram_buckets, 0)
         check_share("dropout", dropout)
-        if embedding_dim is not None:
-            check_at_least_one("embedding_dim", [embedding_dim])
-            if vocab_size is None:
-                raise UserError(f"embedding_dim is {embedding_dim}, but the data are numbers: leave it out")
-        if ngram_buckets and embedding_dim is None:
-            raise UserError(f"ngram_buckets is {ngram_buckets}: it needs an embedding_dim")
+        check_embedding(embedding_dim, ngram_buckets, vocab_size)
         self.pooling = pooling
         self.embedding = nn.Embedding(vocab_size, embedding_dim) if vocab_size and embedding_dim else None
         self.ngrams = NGramEmbedding(ngram_buckets, embedding_dim) if ngram_buckets and embedding_dim else None
@@ -157,3 +152,13 @@ class NGramEmbedding(nn.Module):
         rows = hashed_ngrams(characters, max(self.orders))[:, :, [order - 1 for order in self.orders]]
         vectors: Tensor = self.table(rows % self.buckets)  # (batch, time, orders, dim)
         return vectors.sum(dim=2)
+
+
+def check_embedding(embedding_dim: int | None, ngram_buckets: int, vocab_size: int | None) -> None:
+    """Raise UserError for an embedding of numbers, one without a size, or n-grams without an embedding."""
+    if embedding_dim is not None:
+        check_at_least_one("embedding_dim", [embedding_dim])
+        if vocab_size is None:
+            raise UserError(f"embedding_dim is {embedding_dim}, but the data are numbers: leave it out")
+    if ngram_buckets and embedding_dim is None:
+        raise UserError(f"ngram_buckets is {ngram_buckets}: it needs an embedding_dim")
