@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jsonargparse
 import pytest
 import torch
 import yaml
@@ -14,7 +15,7 @@ from lab.training.cli import check_pair
 from lab.training.plan import Plan
 from lab.training.signatures import find_class
 from tests.few_batches import few_batches, stand_in_paths
-from tests.recipes import RECIPES, differences
+from tests.recipes import ELSEWHERE, OURS, RECIPES, differences, names_in, numbers_in
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = ("generator", "discriminator", "encoder", "decoder", "network")
@@ -36,8 +37,15 @@ PUBLISHED_PARAMETERS = {  # of generator and discriminator, of encoder and decod
 }
 
 
-def test_the_recipes_are_those_of_configs():
-    assert {f"configs/{name}.yaml" for name in RECIPES} <= set(CONFIGS)
+def test_every_config_follows_a_source_or_is_ours():
+    assert sorted(f"configs/{name}.yaml" for name in [*RECIPES, *OURS]) == CONFIGS
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_has_every_number_that_its_config_states_of_the_training(name):
+    config = jsonargparse.get_loader("yaml")((ROOT / f"configs/{name}.yaml").read_text())
+    stated = numbers_in({part: config[part] for part in ("model", "data", "trainer")})
+    assert stated - names_in(RECIPES[name]) - ELSEWHERE == set()
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,10 @@ def test_training_pieces_change_and_evaluation_pieces_stay(tmp_path):
     assert all(any(piece in line for line in everything) for piece, _ in texts(data, first))
     evaluated = [texts(data, next(iter(data.val_dataloader()))) for _ in range(2)]
     assert evaluated[0] == evaluated[1]
+    other = Languages(data.path, batch_size=100, split_seed=4, vocabulary=data.vocabulary)
+    other.lines = data.lines  # divided alike, but cut by another seed
+    other.setup("validate")
+    assert sorted(texts(other, next(iter(other.val_dataloader())))) != sorted(evaluated[0])
     assert {10 <= len(piece) <= 50 for piece, _ in evaluated[0]} == {True}
 
 

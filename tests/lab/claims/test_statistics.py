@@ -67,6 +67,18 @@ def test_the_same_outcomes_in_all_runs_say_nothing_unless_their_resolution_is_kn
     assert found.p < 0.01
 
 
+def test_what_rounding_could_hide_is_added_to_the_variance_of_each_test() -> None:
+    """Uniform within a step of 1: a variance of 1 / 12 for an outcome, and of twice that for a difference."""
+    (one, other), n = (by_seed(9, 9, 9, 9), {seed + 10: 8.0 for seed in range(4)}), 4
+    alone = one_sample(list(one.values()), resolution=1.0)
+    assert alone.p_for == pytest.approx(stats.t.sf(9 / math.sqrt(1 / 12 / n), n - 1))
+    apart = compare(one, other, resolution=1.0)
+    assert apart.p_for == pytest.approx(stats.t.sf(1 / math.sqrt(2 / 12 / n), 2 * (n - 1)))
+    shifted = {seed: 10.0 * seed for seed in range(n)}, {seed: 10.0 * seed - 1 for seed in range(n)}
+    paired = compare(*shifted, resolution=1.0)
+    assert paired.p_for == pytest.approx(2 * stats.t.sf(1 / math.sqrt(2 / 12 / n), n - 1))
+
+
 @pytest.mark.parametrize(
     ("difference", "expected"), [(0.0, "reproduced"), (5.0, "contradicted"), (1.0, "undecided"), (-5.0, "contradicted")]
 )

@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
+from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 import cli
 from lab.training import callbacks as run_callbacks
 from lab.training import cli as training_cli
+from lab.training import registry
 from lightning_models.callbacks.alarms import Alarms
 from lightning_models.callbacks.image_samples import ImageSamples
 from lightning_models.callbacks.progress import ProgressBar
@@ -138,6 +140,30 @@ def test_the_best_checkpoint_follows_the_monitor_of_the_family(calls, tmp_path, 
     assert {c.dirpath for c in checkpoints.values()} == {str(tmp_path / "checkpoints")}
     found = (checkpoints["best"].monitor, checkpoints["best"].mode)
     assert found == (best or ("val/accuracy", "max"))
+
+
+FIGURES = {  # what is drawn of a run of each family, beside the callbacks of every run
+    "GAN": set(),
+    "VAE": {"VAEPictures"},
+    "ImageClassifier": {"ConfusionMatrices", "WorstMistakes", "LearningCurves"},
+    "SequenceClassifier": {"ConfusionMatrices", "LearningCurves"},
+    "CharLanguageModel": {"LearningCurves"},
+}
+OF_EVERY_RUN = ["RandomState", "ResumeAfterEpoch", "Throughput", "Given", "CheckpointWhenStopped"]
+
+
+def test_each_family_has_its_figures_and_checkpoints_come_last(tmp_path):
+    assert FIGURES.keys() == {family.__name__ for family in registry.LEARNS_FROM}
+    for family in registry.LEARNS_FROM:
+        model = family.__new__(family)
+        made = run_callbacks.run_callbacks(model, [type("Given", (Callback,), {})()], False, True, tmp_path)
+        names = [type(callback).__name__ for callback in made]
+        best = ["BestCheckpoint"] if getattr(family, "monitor", None) else []
+        assert names[:4] == OF_EVERY_RUN[:4]
+        assert set(names[4 : -2 - len(best)]) == FIGURES[family.__name__]
+        assert names[-2 - len(best) :] == [*best, "ModelCheckpoint", "CheckpointWhenStopped"]
+    (curves,) = (made.quantities for made in made if type(made).__name__ == "LearningCurves")
+    assert curves == ("nats_per_char",)  # of the last family
 
 
 @pytest.mark.parametrize("command", ["validate", "test", "predict"])

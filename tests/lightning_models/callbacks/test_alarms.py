@@ -225,6 +225,20 @@ def test_membership_is_the_area_under_the_curve(monkeypatch):
     assert gan.discriminator.training
 
 
+@pytest.mark.parametrize(("splits", "expected"), [(("val", "test"), 20), (("test",), 30)])
+def test_images_that_d_was_not_trained_on_are_those_of_the_validation_or_else_of_the_test(splits, expected):
+    data = SimpleNamespace()
+    for split, level in (("train", 10), ("val", 20), ("test", 30)):
+        count = 3 if split in ("train", *splits) else 0
+        setattr(data, f"{split}_images", torch.full((count, 1, 8, 8), level))
+        setattr(data, f"{split}_labels", torch.zeros(count, dtype=int))
+    vae = VAE((1, 8, 8), latent_dim=2, encoder=default("lightning_models.networks.MLPDiscriminator"))
+    observer = Alarms()
+    observer.on_fit_start(SimpleNamespace(datamodule=data), vae)
+    assert observer.training.pixels.unique().tolist() == [10]
+    assert observer.held_out.pixels.unique().tolist() == [expected]
+
+
 def test_use_of_the_posterior(monkeypatch):
     """Two variables: one follows the image, one has the prior's mean and a smaller variance."""
     vae = VAE((1, 8, 8), latent_dim=2, encoder=default("lightning_models.networks.MLPDiscriminator"))
