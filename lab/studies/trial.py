@@ -108,7 +108,7 @@ def last_restart(run_dir: Path) -> Path:
 
 
 def results(study: Study, run_dir: Path) -> dict[str, Any]:
-    """The results of a run, from its summary.json and alarms.json."""
+    """The results of a run, from its summary.json and alarms.json; parameters without moving averages of others."""
     summary = json.loads((run_dir / "summary.json").read_text())
     metrics = summary["metrics"]
     found = {name: metrics[name] for name in study.record if math.isfinite(metrics.get(name, math.nan))}
@@ -120,7 +120,7 @@ def results(study: Study, run_dir: Path) -> dict[str, Any]:
     return {
         "run_dir": f"{run_dir.parent.name}/{run_dir.name}",
         "metrics": found,
-        "parameters": sum(summary["parameters"].values()),
+        "parameters": sum(count for name, count in summary["parameters"].items() if not name.endswith("_ema")),
         "seconds": summary["seconds"],
         "alarms": alarms_of(run_dir),
     }

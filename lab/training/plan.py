@@ -59,8 +59,10 @@ class Plan(ProjectCLI):
 
     @property
     def parameters(self) -> int:
-        """Number of parameters of the model."""
-        return sum(p.numel() for p in self.model.parameters())
+        """Number of parameters of the model, without moving averages of others (`generator_ema`)."""
+        return sum(
+            p.numel() for name, p in self.model.named_parameters() if not name.partition(".")[0].endswith("_ema")
+        )
 
     def why_unmeasured(self, metric: str) -> str:
         """Why a fit would not log `metric`; empty if it would, or if `metric` is no measure of sample quality.

@@ -29,6 +29,12 @@ def test_of_length_5_there_are_only_a_thousand():
     assert torch.equal(halves.sort().values, torch.arange(1000))
 
 
+def test_each_split_has_the_share_that_was_asked_for():
+    data = made(train_fraction=0.5, test_fraction=0.2)
+    loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
+    assert [sum(len(batch[-1]) for batch in loader) for loader in loaders] == [500, 300, 200]
+
+
 def test_of_length_10_there_are_as_many_as_report_3_has():
     halves = unique_halves(100_000, 5, seed=42)
     numbers = halves @ np.array([10_000, 1000, 100, 10, 1])

@@ -33,6 +33,14 @@ def test_the_tail_of_each_file_is_held_out(in_tmp_path):
     assert inputs.dtype == targets.dtype == torch.int64
 
 
+def test_each_held_out_text_is_read_after_what_comes_before_it(in_tmp_path):
+    (in_tmp_path / "a.txt").write_text("0123456789" * 2)
+    text = ready(path="a.txt", val_fraction=0.2, test_fraction=0.1, batch_size=1, chunk_length=4)
+    read = [decoded(text, loader.tokens) for loader in (text.val_dataloader(), text.test_dataloader())]
+    assert read == ["01234567890123" + "4567", "012345678901234567" + "89"]
+    assert [loader.before for loader in (text.val_dataloader(), text.test_dataloader())] == [14, 18]
+
+
 def test_the_default_is_the_english_of_pythons_help():
     text = ready()
     assert decoded(text, text.train_tokens[:2000]) == "\n".join(topics.values())[:2000]

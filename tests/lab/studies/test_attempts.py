@@ -71,7 +71,7 @@ def test_a_run_that_ended_before_it_was_booked_is_not_run_again(tmp_path):
     study = read_study(write(tmp_path / "s.yaml", grid={WIDTHS: [[4]]}, seeds=[0]))
     first = run_dir_of(tmp_path, 0, {WIDTHS: [4]}, 0)
     first.mkdir(parents=True)
-    kept = {"metrics": {"val/accuracy": 0.5}, "parameters": {"network": 7}, "seconds": 2.0}
+    kept = {"metrics": {"val/accuracy": 0.5}, "parameters": {"network": 7, "network_ema": 7}, "seconds": 2.0}
     (first / "summary.json").write_text(json.dumps(kept))
     assert run_dir_of(tmp_path, 0, {WIDTHS: [4]}, 0) == first
     assert run_dir_of(tmp_path, 0, {WIDTHS: [4]}, 0, retried=True).name == f"{first.name}-attempt2"

@@ -57,6 +57,7 @@ def test_parameters(planned):
     model = planned(GAN).model
     expected = sum(sum(p.numel() for p in network.parameters()) for network in (model.generator, model.discriminator))
     assert planned(GAN).parameters == expected > 0
+    assert planned([*GAN, "--model.ema_decay", "0.9"]).parameters == expected  # the average learns nothing
 
 
 @pytest.mark.parametrize(
