@@ -49,6 +49,9 @@ class PublishClassifier(Callback):
 def best_checkpoint(trainer: Trainer) -> Path:
     """The best checkpoint of a run by its monitored metric, else the last one.
 
+    The last one, too, if it is as good as the best: of a hundred validation images many epochs have the same accuracy,
+    and the first of them comes long before a schedule has brought the learning rate down.
+
     Raises:
         UserError: if the run has written none.
     """
@@ -56,7 +59,9 @@ def best_checkpoint(trainer: Trainer) -> Path:
     written.sort(key=lambda checkpoint: checkpoint.monitor is None)
     if not written:
         raise UserError("PublishClassifier needs a checkpoint: do not set --trainer.enable_checkpointing false")
-    return Path(written[0].best_model_path)
+    best, last = written[0], written[-1]
+    is_as_good = best.monitor is not None and best.best_model_score == trainer.callback_metrics.get(best.monitor)
+    return Path((last if is_as_good else best).best_model_path)
 
 
 @torch.no_grad()

@@ -26,9 +26,10 @@ def images(*values):
     return torch.tensor(values, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
 
 
-def written(path, monitor):
+def written(path, monitor, score=0.9):
     checkpoint = ModelCheckpoint(monitor=monitor)
     checkpoint.best_model_path = str(path)
+    checkpoint.best_model_score = None if monitor is None else torch.tensor(score)
     return checkpoint
 
 
@@ -49,7 +50,10 @@ def test_the_best_checkpoint_is_published_with_its_test_accuracy(tmp_path, monke
         train_images=images(0), train_labels=torch.tensor([1]), test_images=images(0, 255), test_labels=torch.ones(2)
     )
     checkpoints = [written(last, None), written(best, "val/accuracy"), ModelCheckpoint()]
-    trainer = SimpleNamespace(is_global_zero=True, checkpoint_callbacks=checkpoints, datamodule=data)
+    metrics = {"val/accuracy": torch.tensor(0.8)}  # of the last validation
+    trainer = SimpleNamespace(
+        is_global_zero=True, checkpoint_callbacks=checkpoints, datamodule=data, callback_metrics=metrics
+    )
     PublishClassifier("shades").on_fit_end(SimpleNamespace(is_global_zero=False), None)
     assert opened == []
     PublishClassifier("shades").on_fit_end(trainer, None)
@@ -61,6 +65,14 @@ def test_the_best_checkpoint_is_published_with_its_test_accuracy(tmp_path, monke
     assert facts["value_range"] == [-1.0, 1.0]
     assert facts["classes"] == ["dark", "bright"]
     assert "50.00% of 2 test images correct" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("last_score", "expected"), [(0.9, "last"), (0.8, "best")])
+def test_of_equal_validations_the_last_one_counts(last_score, expected):
+    checkpoints = [written("best", "val/accuracy", 0.9), written("last", None)]
+    metrics = {"val/accuracy": torch.tensor(last_score)}
+    found = best_checkpoint(SimpleNamespace(checkpoint_callbacks=checkpoints, callback_metrics=metrics))
+    assert str(found) == expected
 
 
 def test_a_run_without_checkpoints_says_what_is_missing():
