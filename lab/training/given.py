@@ -198,9 +198,18 @@ def set_option(tree: dict[str, Any], name: str, value: Any) -> None:
         before = [] if before is None else before if isinstance(before, list) else [before]
         node[last[:-1]] = [*before, *map(flattened, items)]
     elif isinstance(node.get(last), dict) and value is not None:
+        if not owners:
+            check_order(last, node[last], value)
         merge(node[last], value)
     else:
         node[last] = flattened(value)
+
+
+def check_order(name: str, node: dict[str, Any], value: Any) -> None:
+    """Raise UserError if options of the model or the data were given before `value`, which names their class."""
+    if CLASS not in node and (isinstance(value, str) or CLASS in value):
+        option = next(iter(node))
+        raise UserError(f"--{name}.{option} comes before the class that has it: name that first, with -c or --{name}")
 
 
 def merge(node: dict[str, Any], value: Any) -> None:

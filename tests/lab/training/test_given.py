@@ -37,6 +37,16 @@ def test_a_config_and_what_is_typed_are_merged(tmp_path):
     assert found.arguments == ["-c", str(tmp_path / "a.yaml"), "--model.latent_dim", "4"]
 
 
+@pytest.mark.parametrize("classes", [["--model", "GAN"], ["-c", "a.yaml"]])
+def test_options_before_their_class_are_refused(in_tmp_path, classes):
+    (in_tmp_path / "a.yaml").write_text("model: {class_path: GAN}\n")
+    with pytest.raises(
+        UserError, match=r"--model\.latent_dim comes before the class that has it: name that first, with"
+    ):
+        tree("--model.latent_dim", "3", *classes)
+    assert tree("--trainer.max_epochs", "3", "--model.generator.width", "4")["model"] == {"generator": {"width": "4"}}
+
+
 def test_options_of_a_class_that_was_exchanged_are_inherited(tmp_path):
     (tmp_path / "a.yaml").write_text("model: {class_path: GAN, init_args: {latent_dim: 3}}\n")
     found = tree("-c", str(tmp_path / "a.yaml"), "--model", "ImageClassifier", "--model.l1", "1")["model"]
