@@ -16,6 +16,13 @@ def test_pieces_have_every_length_and_place():
     assert (pieces == 12).float().mean().item() == pytest.approx(9 / 16, abs=0.03)  # of the lengths 12 to 20
 
 
+def test_the_fewest_and_the_most_characters_are_both_drawn():
+    begins, lengths = torch.zeros(2000, dtype=torch.int64), torch.full((2000,), 100)
+    _, pieces = cut(begins, lengths, (5, 20), torch.Generator().manual_seed(0))
+    assert set(pieces.tolist()) == set(range(5, 21))
+    assert set(cut(begins, lengths, (7, 7), torch.Generator().manual_seed(0))[1].tolist()) == {7}
+
+
 def test_training_pieces_change_and_evaluation_pieces_stay(tmp_path):
     lines = {name: [f"{name} {n} " + "the quick brown fox " * 5 for n in range(40)] for name in ("x", "y")}
     data = Languages(write_classes(tmp_path, lines), batch_size=100, split_seed=3)

@@ -76,8 +76,8 @@ def test_a_run_that_ended_before_it_was_booked_is_not_run_again(tmp_path):
     assert run_dir_of(tmp_path, 0, {WIDTHS: [4]}, 0) == first
     assert run_dir_of(tmp_path, 0, {WIDTHS: [4]}, 0, retried=True).name == f"{first.name}-attempt2"
     found = run_trial(study, first, {WIDTHS: [4]}, 0, [])
-    kept = {"metrics": {"val/accuracy": 0.5}, "parameters": 7, "seconds": 2.0, "alarms": ""}
-    assert found == {**kept, "run_dir": f"trials/{first.name}"}
+    expected = {"metrics": {"val/accuracy": 0.5}, "parameters": 7, "seconds": 2.0, "alarms": ""}
+    assert found == {**expected, "run_dir": f"trials/{first.name}"}
 
 
 def test_a_broken_checkpoint_is_told_and_set_aside_and_the_trial_starts_anew(tmp_path, fake, capsys):
