@@ -31,12 +31,19 @@ def read_text(path: str | Path) -> str:
     """
     is_input = str(path) == STANDARD_INPUT
     name = "standard input" if is_input else displayable(str(path))
+    if not is_input and waits(expanded(path)):
+        raise UserFileError(f"{name} is neither a file nor a folder: give a file, or - for standard input")
     try:
         content = sys.stdin.buffer.read() if is_input else expanded(path).read_bytes()
     except OSError as error:
         raise UserFileError(f"{name} cannot be read: {error.strerror}") from error
     text = decoded(content, name)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def waits(path: Path) -> bool:
+    """Whether reading `path` could wait for another program for ever; what a shell makes below /dev does not."""
+    return path.exists() and not (path.is_file() or path.is_dir()) and path.parts[:2] != ("/", "dev")
 
 
 def decoded(content: bytes, name: str) -> str:

@@ -21,7 +21,11 @@ ASCII_EQUIVALENTS = str.maketrans({
 
 def fold_to_ascii(text: str) -> str:
     """Letters without their accents, `Müller` -> `Muller`; what has no ASCII equivalent becomes `?`."""
-    decomposed = unicodedata.normalize("NFKD", text.translate(ASCII_EQUIVALENTS))
+    return text if text.isascii() else text.translate({ord(c): _folded(c) for c in set(text) if not c.isascii()})
+
+
+def _folded(character: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", character.translate(ASCII_EQUIVALENTS))
     bare = "".join(c for c in decomposed if not unicodedata.combining(c))
     return bare.encode("ascii", "replace").decode("ascii")
 

@@ -55,6 +55,11 @@ def displayable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace").translate(REPLACED)
 
 
+def is_text(path: str | os.PathLike[str]) -> bool:
+    """Whether a path holds no bytes but those of UTF-8 text."""
+    return not any("\udc80" <= character <= "\udcff" for character in os.fsdecode(path))
+
+
 def displayable_names(names: Sequence[str]) -> list[str]:
     r"""Displayable names that stay different: with escapes such as \xe9 where two would look the same."""
     shown = [displayable(name) for name in names]

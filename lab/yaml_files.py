@@ -42,8 +42,11 @@ def parse_yaml(text: str, source: str, load: Callable[[str], Any] | None = None)
     try:
         check_keys(text, source)
         return yaml.load(text, Loader) if load is None else load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from error
+    except UserError:
+        raise
+    except Exception as error:  # what the readers of numbers, dates and nested lists raise has no common class
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{source} is not valid YAML: {reason}") from error
 
 
 def check_keys(text: str, source: str) -> None:

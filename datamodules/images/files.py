@@ -118,9 +118,8 @@ def list_zip(path: Path) -> FoundFiles:
     found = FoundFiles()
     with open_zip(path) as archive:
         entries = _entries(archive)
-        if repeated := sum(not entry.is_dir() for entry in archive.infolist()) - sum(
-            not name.endswith("/") for name in entries
-        ):
+        names = [name for entry in archive.infolist() if (name := _name_of(entry)) and not name.endswith("/")]
+        if repeated := len(names) - len(set(names)):
             found.left_out["listed twice in the zip"] += repeated
         for name, entry in entries.items():
             place = tuple(name.rstrip("/").split("/"))
@@ -158,14 +157,14 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    r"""The entries of a zip by their names with / for \; folders end in /."""
-    entries = {}
-    for entry in archive.infolist():
-        name = "/".join(part for part in entry.filename.replace("\\", "/").split("/") if part not in ("", "."))
-        if name:
-            is_folder = entry.filename.endswith(("/", "\\"))
-            entries[f"{name}/" if is_folder else name] = entry
-    return entries
+    """The entries of a zip by their names; of equal ones the last."""
+    return {name: entry for entry in archive.infolist() if (name := _name_of(entry))}
+
+
+def _name_of(entry: zipfile.ZipInfo) -> str:
+    r"""The name with / for \, ending in / if it is a folder; empty for one that names nothing."""
+    name = "/".join(part for part in entry.filename.replace("\\", "/").split("/") if part not in ("", "."))
+    return f"{name}/" if name and entry.filename.endswith(("/", "\\")) else name
 
 
 def _header_in(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

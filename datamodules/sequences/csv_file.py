@@ -21,8 +21,9 @@ def read_csv(path: Path, ascii_only: bool) -> LinesOfClass:
         UserError: if a column is missing, a row is cut short or has no label, or there is a single class.
     """
     name, content = displayable(str(path)), read_text(path)
-    rows = csv.reader(io.StringIO(content), delimiter=delimiter_of(content))
+    longest = csv.field_size_limit(max(csv.field_size_limit(), len(content)))  # of the process; 131,072 at first
     try:
+        rows = csv.reader(io.StringIO(content), delimiter=delimiter_of(content))
         header = columns_of(next(rows, []))
         if missing := [column for column in COLUMNS if column not in header]:
             raise UserError(
@@ -32,7 +33,7 @@ def read_csv(path: Path, ascii_only: bool) -> LinesOfClass:
         label_column, text_column = map(header.index, COLUMNS)
         classes: LinesOfClass = {}
         for row in rows:
-            if not row:
+            if not "".join(row).strip():
                 continue
             if len(row) <= max(label_column, text_column) or not (label := row[label_column].strip()):
                 raise UserError(f"{name}, line {rows.line_num}: expected a label and a text, found {row}")
@@ -40,6 +41,8 @@ def read_csv(path: Path, ascii_only: bool) -> LinesOfClass:
                 classes.setdefault(label, []).append(line)
     except csv.Error as error:
         raise UserError(f"{name}, line {rows.line_num}, is not CSV: {error}") from error
+    finally:
+        csv.field_size_limit(longest)
     if len(classes) < 2:
         raise UserError(f"{name} holds {len(classes)} classes: a classifier needs at least two")
     return dict(sorted(classes.items()))

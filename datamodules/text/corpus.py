@@ -3,7 +3,9 @@
 import difflib
 import glob
 import os
+import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +35,11 @@ def find_text_files(paths: list[str], root: str | None, download: bool = False) 
     found: list[Path] = []
     for path in paths:
         found += _files_at(path, [expanded(path), data_root(root) / path], SOURCES.get(path), download)
-    return list(dict.fromkeys(found))
+    once: dict[tuple[int, int], Path] = {}  # whatever links and patterns lead to it
+    for file in found:
+        status = file.stat()
+        once.setdefault((status.st_dev, status.st_ino), file)
+    return list(once.values())
 
 
 def _files_at(path: str, candidates: list[Path], source: str | None, download: bool) -> list[Path]:
@@ -47,8 +53,7 @@ def _files_at(path: str, candidates: list[Path], source: str | None, download: b
         elif candidate.exists():
             files = [candidate]
         else:
-            matching = (Path(name) for name in glob.glob(str(candidate), recursive=True))
-            files = sorted(file for file in matching if file.is_file() and not is_hidden(file.name))
+            files = sorted(_matching(candidate))
         if files:
             return [Path(os.path.abspath(file)) for file in files]
     looked_at = " and ".join(dict.fromkeys(str(candidate.absolute()) for candidate in candidates))
@@ -66,6 +71,16 @@ def _files_at(path: str, candidates: list[Path], source: str | None, download: b
         else:
             return [candidates[-1].absolute()]
     raise UserFileError(f"there is no text at {looked_at}, and it was not fetched from {source} ({reason}): {hint}")
+
+
+def _matching(pattern: Path) -> Iterator[Path]:
+    """The files that a pattern matches, without hidden ones; `**` follows no links to folders, which may be circles."""
+    parts = [re.sub(r"\*{2,}", "*", part) if part != "**" else part for part in pattern.absolute().parts]
+    start = next((number for number, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+    folder = Path(*parts[:start])
+    for path in folder.glob("/".join(parts[start:])):
+        if path.is_file() and not any(map(is_hidden, path.relative_to(folder).parts)):
+            yield path
 
 
 def read_book(path: Path, normalisation: Normalisation = "nfc") -> str:

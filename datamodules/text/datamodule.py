@@ -73,6 +73,8 @@ class Text(DescribedDataModule):
         check_at_least_one(batch_size=batch_size, chunk_length=chunk_length)
         check_fractions(val_fraction, test_fraction)
         self.paths = [path] if isinstance(path, str) else path
+        if self.paths == []:
+            raise UserError("path is an empty list: name text files, folders or patterns, or leave it out")
         self.root = root
         self.download = download
         self.batches = batches

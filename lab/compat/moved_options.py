@@ -54,6 +54,8 @@ def current_model(model: dict[str, Any]) -> dict[str, Any]:
     Returns the same object where nothing has moved, and never changes what it is given.
     """
     options = model.get("init_args") or {}
+    if not isinstance(options, dict):
+        return model  # for the parser to refuse
     moved = MOVED_OPTIONS.get(str(model.get("class_path")).rpartition(".")[2], {})
     if not moved.keys() & options.keys() or "network" in options:
         return model

@@ -45,10 +45,12 @@ def check_record(path: Path, record: Any) -> None:
         raise UserError(f"{path}: record is {record!r}: give a list of metrics, such as [val/accuracy, val/loss]")
 
 
-def check_overrides(path: Path, overrides: Any) -> None:
-    """Raise a UserError unless these are options with their values."""
+def overrides_of(path: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """The overrides in the content of a file: options with their values; none if the key is missing or empty."""
+    overrides = given.get("overrides") or {}
     if not isinstance(overrides, dict):
         raise UserError(f"{path}: overrides is {overrides!r}: give options, such as data.batch_size: 64")
+    return overrides
 
 
 def check_direction(path: Path, direction: Any, objective: str) -> None:

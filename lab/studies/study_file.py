@@ -17,13 +17,13 @@ from lab.studies.checks import (
     check_choices,
     check_direction,
     check_labels,
-    check_overrides,
     check_own_options,
     check_plot,
     check_record,
     check_seeds,
     check_space,
     check_texts,
+    overrides_of,
     unknown,
 )
 from lab.studies.equal_settings import without_repetitions
@@ -182,11 +182,7 @@ def read_study(path: Path, quick: bool = False) -> Study:
         if not isinstance(smaller, dict):
             raise UserError(f"{path}: quick is {smaller!r}: expected any of the keys {', '.join(QUICK_KEYS)}")
         unknown(path, smaller, QUICK_KEYS, "key of quick")
-        given = {
-            **given,
-            **smaller,
-            "overrides": {**(given.get("overrides") or {}), **(smaller.get("overrides") or {})},
-        }
+        given = {**given, **smaller, "overrides": {**overrides_of(path, given), **overrides_of(path, smaller)}}
         if "list" in smaller and "labels" not in smaller:
             given.pop("labels", None)
         for kind in KINDS:  # another kind of space replaces the full one
@@ -211,8 +207,7 @@ def checked(path: Path, given: dict[str, Any], quick: bool) -> Study:
     check_seeds(path, seeds)
     record = [given["record"]] if isinstance(given["record"], str) else given["record"]
     check_record(path, record)
-    overrides = given.get("overrides") or {}
-    check_overrides(path, overrides)
+    overrides = overrides_of(path, given)
     check_own_options(path, [overrides, *(space if kind == "list" else [space])])
     known.setdefault("direction", direction_of(record[0]))
     check_direction(path, known["direction"], record[0])

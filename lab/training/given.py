@@ -118,6 +118,8 @@ def add_config(given: Given, value: str) -> str:
 def merge_config(tree: dict[str, Any], config: dict[str, Any]) -> None:
     """Set all options of a config."""
     for key, options in config.items():
+        if str(key).rpartition(".")[2] in ("", *SKIPPED):
+            raise UserError(f"a config has the option '{key}': expected a name such as model or model.{key or 'lr'}")
         set_option(tree, str(key), options)
 
 

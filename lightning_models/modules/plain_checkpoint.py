@@ -11,6 +11,7 @@ from pytorch_lightning import LightningModule
 
 from lab.compat.moved_options import current_checkpoint
 from lab.errors import UserError
+from lab.files import is_text
 from lightning_models.metrics.means import keep_sums_of_all_processes
 from lightning_models.modules.class_paths import HYPERPARAMETERS, check_checkpoint_names
 from lightning_models.modules.injection import describe, parameter_names
@@ -36,7 +37,9 @@ def open_checkpoint(path: str | os.PathLike[str], every_byte: bool = False) -> d
         raise UserError(f"{path} is not a checkpoint, or was cut off: {REMEDY}")
     try:
         damaged = zipfile.ZipFile(path).testzip() if every_byte else None
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        checkpoint = torch.load(
+            path, map_location="cpu", weights_only=True, mmap=is_text(path)
+        )  # PyTorch maps no others
     except Exception as error:  # a damaged file makes a reader fail in any way
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise UserError(
@@ -46,9 +49,10 @@ def open_checkpoint(path: str | os.PathLike[str], every_byte: bool = False) -> d
         raise UserError(f"{path} is damaged (the checksum of {damaged} is wrong): {REMEDY}")
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise UserError(f"{path} is not a Lightning checkpoint: it holds no state_dict")
-    for name in HYPERPARAMETERS:
-        if not isinstance(checkpoint.get(name, {}), dict):
-            raise UserError(f"{path} is not a checkpoint of Lightning's: its {name} are no options with names")
+    for name in ("state_dict", *HYPERPARAMETERS):
+        content = checkpoint.get(name, {})
+        if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+            raise UserError(f"{path} is not a checkpoint of Lightning's: its {name} holds no values with names")
     return checkpoint
 
 
