@@ -16,6 +16,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -86,26 +87,33 @@ def child(kind: Kind, random: Random, place: Path, parent: Connection) -> None:
     said = os.open(place / "said", os.O_CREAT | os.O_WRONLY)
     os.dup2(said, 1)
     os.dup2(said, 2)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  what cannot be printed is a crash
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  what cannot be printed is a crash
+    stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(place / "scratch")
     ended = "crash"
     try:
-        use = kind.make(random, place / "files")
-        parent.send(state_of(place / "files"))
-        try:
-            with explained():
-                use(place / "scratch")
-            ended = "read"
-        except SystemExit as stop:
-            ended = "read" if not stop.code else "one message" if stop.code == MISTAKE else "crash"
-    except BaseException:
-        traceback.print_exc()
+        with redirect_stdout(stdout), redirect_stderr(stderr):
+            ended = end_of(kind, random, place, parent)
     finally:  # the frames of the parent must not be left: they remove the folder
-        sys.stdout.flush()
-        sys.stderr.flush()
+        stdout.flush()
+        stderr.flush()
         parent.send(ended)
         os._exit(0)
+
+
+def end_of(kind: Kind, random: Random, place: Path, parent: Connection) -> str:
+    """Make the files and use them: "read", "one message" or "crash"."""
+    try:
+        use = kind.make(random, place / "files")
+        parent.send(state_of(place / "files"))
+        with explained():
+            use(place / "scratch")
+    except SystemExit as stop:
+        return "read" if not stop.code else "one message" if stop.code == MISTAKE else "crash"
+    except BaseException:
+        traceback.print_exc()
+        return "crash"
+    return "read"
 
 
 def shares(cases: int) -> list[tuple[Kind, int]]:

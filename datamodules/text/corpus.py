@@ -77,6 +77,8 @@ def _matching(pattern: Path) -> Iterator[Path]:
     """The files that a pattern matches, without hidden ones; `**` follows no links to folders, which may be circles."""
     parts = [re.sub(r"\*{2,}", "*", part) if part != "**" else part for part in pattern.absolute().parts]
     start = next((number for number, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+    if parts[-1] == "**":
+        parts.append("*")  # files, too
     folder = Path(*parts[:start])
     for path in folder.glob("/".join(parts[start:])):
         if path.is_file() and not any(map(is_hidden, path.relative_to(folder).parts)):

@@ -52,7 +52,7 @@ def open_checkpoint(path: str | os.PathLike[str], every_byte: bool = False) -> d
     for name in ("state_dict", *HYPERPARAMETERS):
         content = checkpoint.get(name, {})
         if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-            raise UserError(f"{path} is not a checkpoint of Lightning's: its {name} holds no values with names")
+            raise UserError(f"{path} is not a checkpoint: expected values with names as its {name}")
     return checkpoint
 
 

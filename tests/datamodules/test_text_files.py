@@ -75,3 +75,9 @@ def test_a_folder_of_texts_that_may_not_be_read_is_an_error(tmp_path, monkeypatc
     monkeypatch.setattr(os, "scandir", scan)  # root may read everything
     with pytest.raises(UserError, match=r"the folder .*/deep cannot be read: Permission denied"):
         find_txt_files(tmp_path, recursive=True)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(UserError, match=r"pipe\.txt is neither a file nor a folder: give a file, or - for"):
+        read_lines(tmp_path / "pipe.txt")

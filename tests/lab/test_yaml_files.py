@@ -45,6 +45,8 @@ def test_values_are_those_of_the_given_reader():
     assert parse_yaml("lr: 1e-3", "x", len) == 8
     with pytest.raises(UserError, match=r"^x is not valid YAML: while parsing"):
         parse_yaml("a: [", "x")
+    with pytest.raises(UserError, match=r"^x is not valid YAML: month must be in"):
+        parse_yaml("a: 2023-13-45", "x")
     with pytest.raises(yaml.YAMLError):
         check_keys("a: [", "x")
 

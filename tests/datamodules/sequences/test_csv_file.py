@@ -1,3 +1,5 @@
+import csv
+
 import pytest
 
 from datamodules.sequences.csv_file import read_csv
@@ -23,6 +25,13 @@ def test_tabs_separate_the_columns_of_a_tsv(tmp_path):
         "a": ["one, two"],
         "b": ["x"],
     }
+
+
+def test_a_cell_may_be_longer_than_the_limit_of_the_csv_module_and_blank_rows_are_none(tmp_path):
+    limit, line = csv.field_size_limit(), "x" * 200_000
+    found = read_csv(written(tmp_path / "x.csv", f"label,text\na,{line}\n , \n,\nb,y\n"), False)
+    assert found == {"a": [line], "b": ["y"]}
+    assert csv.field_size_limit() == limit
 
 
 @pytest.mark.parametrize("delimiter", [";", "|", "\t"])

@@ -29,6 +29,17 @@ def test_files_folders_and_patterns(library, paths, names):
     assert find_text_files([str(library / "novels" / "b.txt")], "elsewhere") == [library / "novels" / "b.txt"]
 
 
+def test_links_lead_to_no_file_twice_and_patterns_not_round_in_circles(library):
+    (library / "novels" / "part" / "up").symlink_to(library / "novels")
+    (library / "novels" / "same.txt").symlink_to(library / "novels" / "b.txt")
+    (library / "novels" / ".hidden").mkdir()
+    (library / "novels" / ".hidden" / "x.txt").write_text("x")
+    expected = [library / "novels/b.txt", library / "novels/part/a.txt"]
+    assert find_text_files(["novels/**/*.txt"], None) == expected
+    assert find_text_files(["novels/**"], None) == [*expected[:1], library / "novels/notes.md", *expected[1:]]
+    assert find_text_files(["novels/same.txt", "novels"], None) == [library / "novels/same.txt", expected[1]]
+
+
 def test_what_is_not_there_is_named_with_the_nearest_name(library):
     with pytest.raises(FileNotFoundError, match=r"there is no text at .*novells and .*root/novells: did you mean 'nov"):
         find_text_files(["novells"], None)

@@ -76,6 +76,7 @@ def test_without_test_text_the_validation_text_is_measured_and_that_is_said():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"path": []}, "path is an empty list: name text files, folders or patterns, or leave it out"),
         ({"chunk_length": 0}, "chunk_length is 0: use a whole number from 1 up"),
         ({"batch_size": -1}, "batch_size is -1"),
         ({"val_fraction": 1.0}, r"val_fraction is 1\.0: use a number from 0"),

@@ -144,3 +144,9 @@ def test_a_single_network_of_an_old_checkpoint_loses_its_number():
     assert list(current_checkpoint(kept)["state_dict"]) == ["network.output.bias", "log_shares"]
     kept["hyper_parameters"]["character_dropout"] = 0.1
     assert next(iter(current_checkpoint(kept)["state_dict"])) == "network.network.output.bias"
+
+
+@pytest.mark.parametrize("options", [None, [], ["members"], "members", 3])
+def test_options_that_are_no_options_are_left_to_the_parser(options):
+    given = {"class_path": "SequenceClassifier", "init_args": options}
+    assert current_model(given) is given

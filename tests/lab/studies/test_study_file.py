@@ -88,6 +88,7 @@ MISTAKES = [
     ({"seeds": [-1]}, "seeds is [-1]"),
     ({"seeds": [True]}, "seeds is [True]"),
     ({"overrides": ["a"]}, "overrides is ['a']: give options"),
+    ({"quick": {"overrides": ["a"]}}, "overrides is ['a']: give options"),
     ({"base": "configs/classifier/nothing.yaml"}, "there is no config configs/classifier/nothing.yaml"),
     ({"plot": [{"x": "model.width", "y": "val/loss"}]}, "plot has x: model.width: the varied options are"),
     ({"plot": [{"x": LEARNING_RATE, "y": "val/fid"}]}, "plot has y: val/fid: the recorded metrics are"),
@@ -99,7 +100,7 @@ MISTAKES = [
 def test_mistake_in_the_file(in_root, tmp_path, capsys, changes, told):
     path = write(tmp_path / "study.yaml", **changes)
     with pytest.raises(SystemExit, match=r"^2$"):
-        cli.main(["study", str(path), "--study_dir", str(tmp_path / "study")])
+        cli.main(["study", str(path), "--study_dir", str(tmp_path / "study"), *["--quick"] * ("quick" in changes)])
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert told in error

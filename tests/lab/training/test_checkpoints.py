@@ -1,5 +1,6 @@
 """Checkpoints that are missing, broken or of another model."""
 
+import os
 import re
 
 import pytest
@@ -16,6 +17,7 @@ from lab.training.checkpoints import (
     preview,
     read_checkpoint,
 )
+from lightning_models.modules.plain_checkpoint import open_checkpoint
 from tests.tiny_runs import copied, resumed
 
 
@@ -67,10 +69,11 @@ def test_one_that_is_damaged_inside(last, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hyper_parameters": [1]}, "not a checkpoint of Lightning's: its hyper_parameters are no options with names"),
-        ({"hyper_parameters": None}, "its hyper_parameters are no options with names"),
+        ({"hyper_parameters": [1]}, "is not a checkpoint: expected values with names as its hyper_parameters"),
+        ({"hyper_parameters": None}, "expected values with names as its hyper_parameters"),
+        ({"hyper_parameters": {1: 2}}, "expected values with names as its hyper_parameters"),
+        ({"state_dict": {1: 2}}, "expected values with names as its state_dict"),
         ({"state_dict": [1]}, "is not a Lightning checkpoint: it holds no state_dict"),
-        ({"state_dict": {1: 2}}, "does not fit the class GAN of today: "),
         ({"model_class": 3}, "holds no model of this project: its class is None"),
         ({"model_class": "os.path"}, "holds a os.path, which is no model that checkpoints can be opened of"),
         ({"hyper_parameters": {}}, "does not fit the class GAN of today: GAN.__init__() missing 1 required"),
@@ -108,6 +111,12 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
     path = tmp_path / "harmful.ckpt"
     torch.save({"state_dict": Harmful()}, path)
     assert refused(read_checkpoint, str(path)).startswith(f"{path} cannot be opened as a checkpoint (")
+
+
+def test_a_path_that_is_not_utf_8_is_opened(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.ckpt")
+    torch.save({"state_dict": {"x": torch.ones(1)}}, path)
+    assert open_checkpoint(path)["state_dict"] == {"x": torch.ones(1)}
 
 
 @pytest.mark.parametrize("content", [{"weights": 1}, [1, 2]])

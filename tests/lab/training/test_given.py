@@ -68,6 +68,7 @@ def test_class_paths_of_earlier_versions_are_translated_for_the_parser(tmp_path)
         (b"- a\n", "holds no options"),
         (b"a: [", "is not valid YAML"),
         (b"a: \xfc\n", "is not UTF-8"),
+        (b"a: 0x_\n", "is not valid YAML: invalid literal for int"),
     ],
 )
 def test_config_files_that_cannot_be_used(tmp_path, content, message):
@@ -75,6 +76,13 @@ def test_config_files_that_cannot_be_used(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(UserError, match=message):
         read_config(path)
+
+
+@pytest.mark.parametrize("key", ["", "init_args", "model.init_args", "model."])
+def test_keys_that_name_nothing(tmp_path, key):
+    (tmp_path / "a.yaml").write_text(f"'{key}': {{lr: 1}}\n")
+    with pytest.raises(UserError, match=f"a config has the option '{key}': expected a name such as model or model"):
+        tree("-c", str(tmp_path / "a.yaml"))
 
 
 def test_words_that_are_no_options():
