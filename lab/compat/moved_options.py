@@ -66,7 +66,8 @@ def current_model(model: dict[str, Any]) -> dict[str, Any]:
     innermost = next(iter(moved.values()))[0]
     network = {"class_path": innermost, "init_args": arguments(innermost)}
     for wrapper, (option, none) in WRAPPERS.items():
-        if option in moved and options.get(option, none) > none:
+        value = options.get(option, none)
+        if option in moved and isinstance(value, (int, float)) and value > none:  # anything else is for the parser
             network = {"class_path": wrapper, "init_args": {**arguments(wrapper), "network": network}}
     kept = {name: value for name, value in options.items() if name not in moved}
     return {**model, "init_args": {**kept, "network": network}}

@@ -85,8 +85,10 @@ def check_labels(path: Path, kind: str, space: Any, labels: Any) -> None:
 
 
 def check_own_options(path: Path, settings: Iterable[dict[str, Any]]) -> None:
-    """Raise a UserError for an option that the study itself sets for its trials."""
+    """Raise a UserError for an option that the study itself sets for its trials, or that is no name."""
     for option in itertools.chain.from_iterable(settings):
+        if not isinstance(option, str):
+            raise UserError(f"{path}: {option!r} is no option: give names, such as model.latent_dim")
         if option in OWN_OPTIONS:
             raise UserError(f"{path}: the study itself sets {option} for its trials: {OWN_OPTIONS[option]}")
 

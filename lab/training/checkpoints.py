@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from pytorch_lightning import LightningModule
+from torch import Tensor
 
 from lab.compat.moved_options import current_checkpoint
 from lab.errors import UserError
@@ -53,11 +54,11 @@ def check_checkpoint(path: str, class_path: str) -> None:
 def check_weights(path: str, model: LightningModule) -> None:
     """Raise a UserError unless the checkpoint's weights have the names and shapes of the model's."""
     stored, wanted = read_checkpoint(path)["state_dict"], model.state_dict()
-    differing = [name for name in wanted if name in stored and stored[name].shape != wanted[name].shape]
+    differing = [name for name in wanted if name in stored and shape_of(stored[name]) != tuple(wanted[name].shape)]
     unmatched = sorted(stored.keys() ^ wanted.keys())
     if differing:
         name = differing[0]
-        found = f"{name} is {tuple(stored[name].shape)} there and {tuple(wanted[name].shape)} in the model"
+        found = f"{name} is {shape_of(stored[name])} there and {tuple(wanted[name].shape)} in the model"
     elif unmatched:
         found = f"{unmatched[0]} is only in {'the checkpoint' if unmatched[0] in stored else 'the model'}"
     else:
@@ -66,6 +67,11 @@ def check_weights(path: str, model: LightningModule) -> None:
         f"{path} does not fit this {type(model).__name__}: {found} ({len(differing) + len(unmatched)} such weights). "
         "Use the config.yaml of the checkpoint's own run folder, and the same data"
     )
+
+
+def shape_of(weight: Any) -> tuple[int, ...] | str:
+    """The shape of a tensor in a checkpoint; "no tensor" for anything else that stands in its place."""
+    return tuple(weight.shape) if isinstance(weight, Tensor) else "no tensor"
 
 
 def carried(path: str) -> dict[str, Any]:

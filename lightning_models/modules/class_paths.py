@@ -120,8 +120,8 @@ def no_such_module(class_path: str) -> str:
     return f"there is no {name} in the module {'.'.join(parents)}"
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """`; did you mean A or B?`, or nothing."""
+def nearest(name: Any, names: Iterable[str]) -> str:
+    """`; did you mean A or B?`, or nothing; YAML has names that are numbers, too."""
     by_lower = {known.lower(): known for known in names}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=2, cutoff=0.6)
+    close = difflib.get_close_matches(str(name).lower(), by_lower, n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(by_lower[c] for c in close)}?" if close else ""

@@ -55,6 +55,7 @@ def test_wrappers_stand_around_the_network_where_their_options_ask_for_them():
     [
         ({"members": 1, "character_dropout": 0.0, "naive_bayes_buckets": 0, "naive_bayes_edges": False}, []),
         ({"members": 2}, ["Ensemble"]),
+        ({"members": torch.ones(2)}, []),  # of a damaged checkpoint; the parser refuses it
         ({"character_dropout": 0.01}, ["CharacterDropout"]),
         ({"naive_bayes_buckets": 1}, ["NaiveBayesMixture"]),
         ({"naive_bayes_buckets": 9, "members": 3}, ["NaiveBayesMixture", "Ensemble"]),

@@ -100,6 +100,7 @@ def test_a_dry_run_lists_parameters_and_time_and_writes_nothing(tmp_path, capsys
             {"grid": {"seed_everything": [1, 2]}},
             "the study itself sets seed_everything for its trials",
         ),
+        ({"grid": {None: [1, 2]}}, "None is no option: give names, such as model.latent_dim"),
         ({"overrides": {"run_dir": "here"}}, "the study itself sets run_dir for its trials: give --study_dir"),
         ({"overrides": {"trainer.devices": 2}}, "trainer.devices is 2: a trial runs on one device; use more workers"),
         ({"overrides": {"trainer.num_nodes": 2}}, "trainer.num_nodes is 2: a trial runs on one device"),

@@ -203,6 +203,12 @@ def test_weights_that_do_not_fit(tmp_path, stored, wanted, message):
         check_weights(str(path), wanted)
 
 
+def test_a_weight_that_is_no_tensor(tmp_path):
+    path, model = tmp_path / "odd.ckpt", nn.Linear(2, 1)
+    torch.save({"state_dict": {**model.state_dict(), "bias": True}}, path)
+    assert "bias is no tensor there and (1,) in the model (1 such weights)" in refused(check_weights, str(path), model)
+
+
 class Classes(nn.Module):
     def __init__(self, **hparams):
         super().__init__()

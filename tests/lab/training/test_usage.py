@@ -92,6 +92,7 @@ def test_options(capsys, in_tmp_path, options, message):
             "the config file mine.yaml has the key trainer in line 1 and again in line 3: keep one of them",
         ),
         ("trainer: {max_epoch: 3}", "there is no option --trainer.max_epoch of Trainer; did you mean max_epochs"),
+        ("model: {class_path: GAN, init_args: {7: 3}}", "there is no option --model.7 of GAN; there are latent_dim, "),
         ("model: [", "the config file mine.yaml is not valid YAML: while parsing"),
     ],
 )
