@@ -189,6 +189,10 @@ def test_entries_of_a_zip_with_backslashes_lie_in_folders_and_count_once(tmp_pat
             entry = zipfile.ZipInfo()
             entry.filename = name  # the constructor would cut it
             archive.writestr(entry, png_bytes(np.full((4, 4, 3), 10 * shade)))
+        for name in (".", "set\\train\\"):  # no images
+            entry = zipfile.ZipInfo()
+            entry.filename = name
+            archive.writestr(entry, b"")
     listing = list_images(tmp_path / "set.zip")
     assert listing.class_names == ("a", "b")
     assert {split: len(indices) for split, indices in listing.splits.items()} == {"train": 4, "test": 4}
