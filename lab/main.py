@@ -10,7 +10,7 @@ import sys
 
 from lab.commands.table import COMMANDS
 from lab.compat.late_packages import import_packages_late
-from lab.errors import MISTAKE, UserError
+from lab.errors import BUG, MISTAKE, UserError
 from lab.outcome import explained
 from lab.program import program
 from lab.stops import STATUSES, StoppedAtOnce, Stops, deliver_held_signals
@@ -46,16 +46,23 @@ def main(args: list[str] | None = None) -> None:
 
     Raises:
         SystemExit: after a user's mistake (status 2), whose message is on stderr; after Ctrl-C (130), SIGTERM (143) or
-            SIGUSR1 (138); after a failed study (1). A bug propagates with its traceback; the interpreter then ends with
+            SIGUSR1 (138); after a failed study (1); 1 in those of several processes that srun started beside the first
+            one of a run, whatever stops them. A bug propagates with its traceback; the interpreter then ends with
             status 1.
     """
+    words = list(sys.argv[1:] if args is None else args)
     with Stops(at_once=True, to_the_end=args is None):  # before anything that takes seconds to import
         try:
             deliver_held_signals()
-            run(list(sys.argv[1:] if args is None else args))
-        except StoppedAtOnce as stop:
-            if os.environ.get("SLURM_PROCID", os.environ.get("RANK", "0")) == "0":  # of several processes one says it
+            run(words)
+        except SystemExit as stop:
+            rank = os.environ.get("SLURM_PROCID", os.environ.get("RANK", "0"))
+            if isinstance(stop, StoppedAtOnce) and rank == "0":  # of several processes one says it
                 print(STATUSES[int(str(stop.code))], file=sys.stderr)
+            if stop.code in STATUSES and "SLURM_PROCID" in os.environ and rank != "0" and words[0] != "study":
+                # The first one tells why the run ends. srun stops the others when that has failed, and ends with the
+                # highest status of all, by which configs/cluster/requeue.sh would take it for a stop from outside.
+                raise SystemExit(BUG) from None
             raise
 
 

@@ -66,7 +66,8 @@ def test_a_warning_before_python_can_handle_it_waits(slurm, tmp_path, undisturbe
 def test_tasks_that_do_not_fit_devices_and_nodes_end_with_one_message(slurm, tmp_path):
     run = tmp_path / "run"
     job = submit(slurm, run, tasks=("--nodes=2", "--ntasks-per-node=2", "--ntasks=3", "--cpus-per-task=1"))
-    assert slurm.wait_for(job)["ExitCode"] == "2:0"
+    end = slurm.wait_for(job)
+    assert (end["ExitCode"], end["Restarts"]) == ("2:0", "0")
     assert [line for line in log_of(run).splitlines() if line.startswith("error: ")] == [
         "error: srun has started 3 processes, but --trainer.devices 1 and --trainer.num_nodes 2 ask for 2: start as "
         "many as devices x nodes"
