@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import cli
+from lightning_models.feature_extractors import contrastive
 from tests import tiny_runs
 from tests.cluster import postgresql as postgresql_server
 from tests.stand_in_data import (
@@ -51,6 +52,14 @@ def seeded():
 def cache_of_this_session(tmp_path_factory):
     """Decoded images go where nothing else looks, and nothing is found that was not decoded here."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def features_learnt_in_no_time():
+    """Networks of features learn for two batches; tests of what they learn ask for more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contrastive, "STEPS", (2, 2))
+        yield
 
 
 @pytest.fixture

@@ -188,6 +188,11 @@ class ProjectCLI(OptionsCLI):
             changes = changed_options({"init_from": None, **before}, now)
             check_changes(changes, now)
             print_changes(changes, now)
+        last_epoch, epochs = checkpoint.get("epoch"), self.options.trainer.max_epochs
+        if isinstance(last_epoch, int) and isinstance(epochs, int) and -1 < epochs < last_epoch:
+            raise UserError(
+                f"{path} is of epoch {last_epoch + 1}, but --trainer.max_epochs is {epochs}: give more to go on"
+            )
 
     def instantiate_classes(self) -> None:
         """Make data, model and trainer; what a checkpoint holds must fit the model."""
@@ -301,11 +306,13 @@ class ProjectCLI(OptionsCLI):
         print(f"predictions  {path} ({num_rows:,} rows)")
 
     def after_fit(self) -> None:
-        """Print where everything is, and what to try next."""
+        """Print how good the samples are, where everything is, and what to try next."""
         tracking = close_wandb(self.trainer)
         if self.trainer.is_global_zero:
             assert self.run_state.config_file is not None
-            lines = results(Path(self.options.run_dir), tracking, self.summary.trained)
+            table = self.summary.quality_table(self.trainer)
+            lines = [table, ""] if table else []
+            lines += results(Path(self.options.run_dir), tracking, self.summary.trained)
             lines += next_steps(self.run_state.config_file, self.trainer, self.model, self.options)
             print("\n".join(lines))
 

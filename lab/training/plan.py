@@ -13,8 +13,9 @@ from pytorch_lightning.callbacks import Timer
 
 from lab.training.cli import ProjectCLI, give_an_end
 from lab.training.running import run_trainer
-from lightning_models.feature_extractors.choice import choose_extractor
-from lightning_models.metrics.catalogue import MEASURES
+from lightning_models.feature_extractors.choice import choose_extractor, classifier_name
+from lightning_models.feature_extractors.classifier import how_to_train
+from lightning_models.metrics.catalogue import BY_CLASSIFIER, MEASURES
 from lightning_models.modules.image_generator import ImageGenerator
 
 TIMED_BATCHES = 20
@@ -77,6 +78,8 @@ class Plan(ProjectCLI):
             return "quality.every_n_epochs is 0"
         channels, height, width = self.model.image_shape
         network, notes = choose_extractor(quality.network, self.datamodule, (channels, height, width), during_fit=True)
+        if network is not None and network.num_classes is None and metric.removeprefix("val/") in BY_CLASSIFIER:
+            return f"it needs a classifier of the images. {how_to_train(classifier_name(self.datamodule))}"
         if network is not None:
             return ""
         return notes[0].removeprefix("quality").strip() if notes else f"quality.network is {quality.network}"

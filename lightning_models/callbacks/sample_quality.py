@@ -1,6 +1,7 @@
 """The quality of generated images, during training and of a checkpoint."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, cast
 
@@ -41,6 +42,16 @@ class Distance:
     how: str
 
 
+def measuring_device(module: LightningModule) -> torch.device:
+    """The module's own device, unless that has no float64."""
+    return torch.device("cpu") if module.device.type == "mps" else module.device
+
+
+def shared(trainer: Trainer, make: Callable[[], Any]) -> Any:
+    """What the first process makes, in all processes."""
+    return trainer.strategy.broadcast(make() if trainer.is_global_zero else None)
+
+
 class SampleQuality(Callback):
     """Measures generated images against real ones: `val/fid`, `val/kid`, `val/precision` ... see docs/metrics.md.
 
@@ -51,9 +62,11 @@ class SampleQuality(Callback):
 
     Args:
         network: feature extractor that images are compared by: `auto`, `classifier` (of this project, published for
-            the data), `inception`, `random`, `none` (measure nothing), or the path of a classifier's checkpoint. `auto`
-            is the classifier; without one nothing is measured in a fit, and `validate` and `test` use Inception for
-            colour images if it is installed, else random convolutions.
+            the data), `contrastive` (a small network that learns from the training images, once, in seconds or
+            minutes), `inception`, `random`, `none` (measure nothing), or the path of a classifier's checkpoint. `auto`
+            is the classifier; without one `validate` and `test` use Inception for colour images if it is installed,
+            else `contrastive`. So does a fit if such a network has been trained before or takes seconds; otherwise
+            nothing is measured in it.
         num_samples: generated images, and at most as many real ones, for `validate` and `test`.
         num_samples_in_fit: the same for the epochs of a fit.
         every_n_epochs: epochs of a fit between two measurements, the last of which is at its end; 0: none during a
@@ -132,16 +145,19 @@ class SampleQuality(Callback):
         self.kept = {}
         shape = (int(pl_module.image_shape[0]), int(pl_module.image_shape[1]), int(pl_module.image_shape[2]))
         with isolate_rng():  # a network draws its initial weights before it gets those of a file
-            self.network, notes = choose_extractor(self.option, data, shape, during_fit=trainer.state.fn == "fit")
+            during_fit, images = trainer.state.fn == "fit", data.train_images
+            self.network, notes = choose_extractor(self.option, data, shape, during_fit, images)
         for note in notes:
             self.tell(trainer, note)
+        if self.network is not None:
+            self.network.prepare(images, measuring_device(pl_module), lambda make: shared(trainer, make))
 
     def measure(self, trainer: Trainer, pl_module: LightningModule, part: Part, num_samples: int) -> None:
         """Measure and log; a measure that fails is reported, and the others are logged."""
         if self.network is None or not isinstance(pl_module, ImageGenerator):
             return
         network, data = self.network, cast(ImageData, trainer.datamodule)  # type: ignore[attr-defined]
-        device = torch.device("cpu") if pl_module.device.type == "mps" else pl_module.device  # which has no float64
+        device = measuring_device(pl_module)
         known = self.real(network, data, "train", network.max_neighbours, device)
         apart: Split = "test" if len(data.test_images) else "val"
         held_out = self.real(network, data, apart, num_samples, device)

@@ -4,8 +4,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from lab.errors import UserError
 from lightning_models.feature_extractors.classifier import ClassifierFeatures, find_classifier, how_to_train
+from lightning_models.feature_extractors.contrastive import SECONDS_UP_TO, ContrastiveFeatures, is_trained
 from lightning_models.feature_extractors.networks import (
     FeatureExtractor,
     ImageShape,
@@ -18,9 +21,11 @@ OLD_NAMES = {"judge": "classifier"}  # values of --quality.network of version 0.
 
 
 def choose_extractor(
-    option: str, data: Any, image_shape: ImageShape, during_fit: bool
+    option: str, data: Any, image_shape: ImageShape, during_fit: bool, images: Tensor | None = None
 ) -> tuple[FeatureExtractor | None, list[str]]:
     """The feature extractor that `option` (see SampleQuality) means for images of `data`, and notes for the user.
+
+    `images` are the training images, where they have been read: a network may have learnt from them before.
 
     Raises:
         UserError: if the option names a network that is missing or does not fit the images.
@@ -33,6 +38,8 @@ def choose_extractor(
         return RandomFeatures(image_shape), []
     if option == "inception":
         return InceptionFeatures(), []
+    if option == "contrastive":
+        return ContrastiveFeatures(image_shape), []
     name = classifier_name(data)
     if option not in ("auto", "classifier"):
         return ClassifierFeatures(Path(option), image_shape, channelwise), []
@@ -49,13 +56,18 @@ def choose_extractor(
             return ClassifierFeatures(path, image_shape, channelwise), []
         except UserError as error:
             reason = str(error)
-    if during_fit:
-        return None, [f"quality      not measured during training: {reason}. {how_to_train(name)}"]
-    if image_shape[0] == 3 and find_spec("torch_fidelity") is not None and inception_weights().is_file():
+    is_inception_there = find_spec("torch_fidelity") is not None and inception_weights().is_file()
+    if not during_fit and image_shape[0] == 3 and is_inception_there:
         return InceptionFeatures(), []
-    return RandomFeatures(image_shape), [
-        f"quality      {reason}: measured with random convolutions, whose numbers can be compared only between runs on "
-        f"this data. {how_to_train(name)}"
+    takes_seconds = max(image_shape[1:]) <= SECONDS_UP_TO
+    if during_fit and not takes_seconds and (images is None or not is_trained(images)):
+        return None, [
+            f"quality      not measured during training: {reason}. {how_to_train(name)}. Or choose --quality.network "
+            "contrastive: a small network first learns from the training images, once, in minutes"
+        ]
+    return ContrastiveFeatures(image_shape), [
+        f"quality      {reason}: measured with a small network that learns from the training images, whose numbers can "
+        f"be compared only between runs on these. {how_to_train(name)}"
     ]
 
 

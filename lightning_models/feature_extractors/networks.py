@@ -2,11 +2,12 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from lab.errors import UserError
 
 ImageShape = tuple[int, int, int]
+Share = Callable[[Callable[[], Any]], Any]  # what the first of several processes makes, for all of them
 IMAGES_AT_ONCE = 500
 
 
@@ -60,6 +62,9 @@ class FeatureExtractor(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Features:
         """Features of a batch of `images` (batch, channels, height, width) uint8."""
+
+    def prepare(self, images: Tensor, device: torch.device | str, share: Share) -> None:
+        """Called once, before the first features, with the training images (images, channels, height, width) uint8."""
 
     def class_logits(self, logits: Tensor) -> Tensor:
         """The logits of `forward` as (batch, num_classes)."""

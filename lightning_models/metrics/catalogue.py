@@ -41,6 +41,7 @@ MEASURES = {  # of generated images, in the order of their table
     "intra_fid": Measure("mean Frechet distance within the classes asked for", "low", False),
     "class_agreement": Measure("share of the samples of the class asked for", "high", True),
 }
+BY_CLASSIFIER = ("modes", "class_kl", "classifier_score", "class_agreement")  # other networks know no classes
 CATALOGUE = {
     **MEASURES,
     "accuracy": Measure("share of the inputs whose most probable class is theirs", "high", True),

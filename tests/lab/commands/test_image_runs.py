@@ -41,7 +41,7 @@ def test_a_run_owns_one_folder(gan_run):
         "samples",
         "summary.json",
     ]
-    assert [p.name for p in (gan_run / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert sorted(p.name for p in (gan_run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
 
 
 def test_the_config_is_complete_and_can_be_used_again(gan_run):

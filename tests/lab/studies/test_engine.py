@@ -209,9 +209,7 @@ def test_the_direction_follows_from_the_metric_where_it_is_not_given(tmp_path, m
 
 
 def test_a_study_that_no_run_would_have_an_objective_for_is_refused(tmp_path, capsys):
-    file = write(
-        tmp_path / "s.yaml", base="configs/gan/digits.yaml", grid={"model.latent_dim": [4]}, record=["val/fid"]
-    )
+    file = write(tmp_path / "s.yaml", base="configs/gan/mnist.yaml", grid={"model.latent_dim": [4]}, record=["val/fid"])
     run(file, tmp_path / "study", status=2)
     error = capsys.readouterr().err
     assert (

@@ -34,7 +34,9 @@ def last(gan_run):
 
 def test_one_that_is_not_there(last, tmp_path):
     missing = last.with_name("lats.ckpt")
-    assert refused(read_checkpoint, str(missing)) == f"there is no checkpoint {missing}: the folder holds {last}"
+    assert refused(read_checkpoint, str(missing)) == (
+        f"there is no checkpoint {missing}: the folder holds {last}, {last.with_name('best.ckpt')}"
+    )
     elsewhere = "a run keeps its own in RUN/checkpoints/last.ckpt"
     for path in (tmp_path / "last.ckpt", tmp_path / "no" / "folder.ckpt"):
         assert refused(read_checkpoint, str(path)) == f"there is no checkpoint {path}: {elsewhere}"
@@ -101,6 +103,18 @@ def test_one_that_cannot_be_restored_is_one_message(gan_run, tmp_path, capsys, c
         cli.main(["fit", *resumed(run), "--trainer.max_epochs", "3"])
     assert status.value.code == 2
     assert reason in capsys.readouterr().err
+
+
+def test_fewer_epochs_than_are_done(gan_run, tmp_path, capsys):
+    run = copied(gan_run, tmp_path / "run")
+    path = run / "checkpoints" / "last.ckpt"
+    torch.save({**torch.load(path, weights_only=True), "epoch": 5}, path)
+    with pytest.raises(SystemExit) as status:
+        cli.main(["fit", *resumed(run), "--trainer.max_epochs", "4"])
+    assert status.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"error: {path} is of epoch 6, but --trainer.max_epochs is 4: give more to go on"
+    )
 
 
 class Harmful:

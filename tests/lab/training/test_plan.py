@@ -63,11 +63,8 @@ def test_parameters(planned):
 @pytest.mark.parametrize(
     ("options", "metric", "reason"),
     [
-        (
-            [],
-            "val/fid",
-            "there is no classifier of digits images. To train one: python cli.py fit -c configs/",
-        ),
+        ([], "val/fid", ""),
+        ([], "val/modes", "it needs a classifier of the images. To train one: python cli.py fit -c configs/"),
         (["--quality.network=none"], "val/modes", "quality.network is none"),
         (["--quality.network=random", "--quality.every_n_epochs=0"], "val/kid", "quality.every_n_epochs is 0"),
         (["--quality.network=random"], "val/fid", ""),

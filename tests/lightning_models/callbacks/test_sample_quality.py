@@ -177,22 +177,34 @@ def assert_equal(one, other):
         assert one == other
 
 
-def test_without_a_classifier_a_fit_says_how_to_train_one(tmp_path, cache, capsys):
+def test_without_a_classifier_a_network_learns_from_the_training_images(tmp_path, cache, capsys):
     cli.main([*GENERATOR, "--trainer.max_epochs", "1", "--run_dir", str(tmp_path / "run")])
-    said = capsys.readouterr().err
-    assert "not measured during training: there is no classifier of digits images." in said
+    out, said = capsys.readouterr()
+    assert "  fid_contrastive " in out.partition("run folder ")[0]
+    assert "there is no classifier of digits images: measured with a small network that learns" in said
     assert "To train one: python cli.py fit -c configs/classifier/digits_features.yaml" in said
-    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["last.ckpt"]
-    assert summary(tmp_path / "run")["quality"] is None
+    assert said.count("learns from 1,293 training images") == 1
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
+    told = summary(tmp_path / "run")["quality"]
+    assert told["network"] == "contrastive"
     last = str(tmp_path / "run" / "checkpoints" / "last.ckpt")
     cli.main(["validate", "-c", str(tmp_path / "run" / "config.yaml"), "--ckpt_path", last])
     printed = capsys.readouterr()
-    assert "measured with random convolutions, whose numbers can be compared only between runs on" in printed.err
-    assert "fid_random" in printed.out
-    found = summary(tmp_path / "run" / "validate")["metrics"]
-    expected = {name.replace("digits", "random") for name in MEASURES - BY_CLASS - OF_CLASSES_ASKED_FOR}
-    assert {f"val/{name}" for name in expected} <= set(found)
-    assert not {f"val/{name}" for name in BY_CLASS | OF_CLASSES_ASKED_FOR} & set(found)
+    assert "learns from 1,293" not in printed.err  # it has learnt in the fit
+    assert "fid_contrastive" in printed.out
+    again = summary(tmp_path / "run" / "validate")
+    assert again["quality"]["sha256"] == told["sha256"]
+    expected = {name.replace("digits", "contrastive") for name in MEASURES - BY_CLASS - OF_CLASSES_ASKED_FOR}
+    assert {f"val/{name}" for name in expected} <= set(again["metrics"])
+    assert not {f"val/{name}" for name in BY_CLASS | OF_CLASSES_ASKED_FOR} & set(again["metrics"])
+
+
+def test_a_validation_without_a_classifier_lets_a_network_learn(tmp_path, trained_once, cache, capsys):
+    command = ["validate", "-c", str(trained_once / "config.yaml"), "--run_dir", str(tmp_path / "validated")]
+    cli.main([*command, "--ckpt_path", str(trained_once / "checkpoints" / "last.ckpt")])
+    printed = capsys.readouterr()
+    assert "learns from 1,293 training images" in printed.err
+    assert "fid_contrastive" in printed.out
 
 
 def test_a_vae_is_measured(tmp_path, with_classifier):

@@ -18,6 +18,9 @@ class Pixels:
     name, description, accuracy, fingerprint = "pixels", "first pixels", None, "0" * 64
     num_features, num_classes, max_neighbours = 1, None, 30
 
+    def prepare(self, images, device, share):
+        self.prepared = (images, device, share(lambda: "made"))
+
     def extract(self, images, device="cpu"):
         return Features(images[:, 0, 0, :1].double(), None)
 
@@ -48,7 +51,9 @@ def images(brightness, count):
 
 
 def process(data, fn="validate", rank=0, size=1, **attributes):
-    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
+    strategy = SimpleNamespace(
+        reduce_boolean_decision=lambda decision, all: decision, broadcast=lambda found: found or "of the first"
+    )
     known = {
         "datamodule": data,
         "state": SimpleNamespace(fn=fn),
@@ -262,16 +267,18 @@ def test_labels_stay_with_their_images(monkeypatch):
 @pytest.mark.parametrize(("fn", "during_fit"), [("fit", True), ("validate", False), ("test", False)])
 def test_the_feature_extractor_is_chosen_for_the_command(data, monkeypatch, capsys, fn, during_fit):
     asked = []
-    monkeypatch.setattr(
-        module, "choose_extractor", lambda *args, **options: asked.append((*args, options)) or (Pixels(), ["a note"])
-    )
+    monkeypatch.setattr(module, "choose_extractor", lambda *args: asked.append(args) or (Pixels(), ["a note"]))
     measured = SampleQuality("random")
     state = torch.get_rng_state()
     hook = {"fit": measured.on_fit_start, "validate": measured.on_validation_start, "test": measured.on_test_start}[fn]
     hook(process(data, fn), Constant())
     hook(process(data, fn), Constant())
-    assert asked == [("random", data, (1, 2, 2), {"during_fit": during_fit})] * 2
-    assert isinstance(measured.network, Pixels)
+    others = SampleQuality("random")
+    others.on_validation_start(process(data, "validate", is_global_zero=False), Constant())
+    assert others.network.prepared[2] == "of the first"
+    assert asked.pop()[3] is False
+    assert asked == [("random", data, (1, 2, 2), during_fit, data.train_images)] * 2
+    assert measured.network.prepared == (data.train_images, torch.device("cpu"), "made")
     assert capsys.readouterr().err == "a note\n"  # once
     assert torch.equal(state, torch.get_rng_state())
 
