@@ -4,12 +4,13 @@
     python -m benchmarks.feature_extractor --data faces.zip --size 64 [--checkpoints worst.ckpt ... best.ckpt]
 
 Held-out images are compared with training images as they are, blurred, with noise, without some of their modes (groups
-of similar images) and with images upside down among them. Samples of checkpoints, from the worst to the best, must be
-ranked in that order. A row that does not grow is marked.
+of similar images; the mean over five orders in which they go missing) and with images upside down among them. Samples
+of checkpoints, from the worst to the best, must be ranked in that order. A row that does not grow is marked.
 """
 
 import argparse
 from itertools import pairwise
+from statistics import mean
 
 import torch
 from torch import Tensor
@@ -44,16 +45,16 @@ def main() -> None:
     data = data_of(given.data, given.size)
     known = data.train_images
     held_out = some(data.test_images if len(data.test_images) else data.val_images, COUNT)
-    sets = {"as they are": [held_out], **corrupted(held_out)}
+    sets = {"as they are": [[held_out]], **corrupted(held_out)}
     if given.checkpoints:
-        sets["samples"] = [samples(path, len(held_out)) for path in given.checkpoints]
+        sets["samples"] = [[samples(path, len(held_out))] for path in given.checkpoints]
     print(f"{len(held_out):,} images against {min(len(known), COUNT):,} training images; Frechet distances")
     for network in extractors(data):
         network.prepare(known, "cpu", lambda make: make())
         print(f"\n{network.name}: {network.num_features} features")
         unchanged = 0.0
         for what, changed in sets.items():
-            distances = [distance(network, some(known, COUNT), images) for images in changed]
+            distances = [mean(distance(network, some(known, COUNT), images) for images in step) for step in changed]
             unchanged = distances[0] if what == "as they are" else unchanged
             steps = list(reversed(distances)) if what == "samples" else [unchanged, *distances]
             mark = (
@@ -85,15 +86,17 @@ def some(images: Tensor, count: int) -> Tensor:
     return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:count]]
 
 
-def corrupted(images: Tensor) -> dict[str, list[Tensor]]:
-    """The images with more and more of each fault."""
+def corrupted(images: Tensor) -> dict[str, list[list[Tensor]]]:
+    """The images with more and more of each fault; of each step one set, or several to take the mean of."""
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
-    mode, place = modes_of(images), torch.arange(len(images)).view(-1, 1, 1, 1) / len(images)
+    place = torch.arange(len(images)).view(-1, 1, 1, 1) / len(images)
+    found = modes_of(images)
+    orders = [torch.randperm(10, generator=torch.Generator().manual_seed(seed))[found] for seed in range(5)]
     return {
-        "blur": [gaussian_blur(images, [7, 7], [sigma, sigma]) for sigma in BLURS],
-        "noise": [(images + 255 * sigma * noise).clamp(0, 255).round().to(torch.uint8) for sigma in NOISES],
-        "modes missing": [images[mode >= missing] for missing in MODES],
-        "upside down": [torch.where(place < share, images.flip(2), images) for share in SHARES],
+        "blur": [[gaussian_blur(images, [7, 7], [sigma, sigma])] for sigma in BLURS],
+        "noise": [[(images + 255 * sigma * noise).clamp(0, 255).round().to(torch.uint8)] for sigma in NOISES],
+        "modes missing": [[images[order >= missing] for order in orders] for missing in MODES],
+        "upside down": [[torch.where(place < share, images.flip(2), images)] for share in SHARES],
     }
 
 
