@@ -24,8 +24,9 @@ def read_checkpoint(path: str, every_byte: bool = False) -> dict[str, Any]:
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        message = f"there is no checkpoint {path}"
-        others = sorted(str(p) for p in file.parent.glob("*.ckpt")) if file.parent.is_dir() else []
+        message = f"{path} is a folder and no checkpoint" if file.is_dir() else f"there is no checkpoint {path}"
+        places = (file, file / "checkpoints") if file.is_dir() else (file.parent,)
+        others = sorted(str(found) for place in places for found in place.glob("*.ckpt"))
         if others:
             nearest = difflib.get_close_matches(str(file), others, n=3, cutoff=0) or others[:3]
             message += f": the folder holds {', '.join(nearest)}"

@@ -42,6 +42,14 @@ def test_one_that_is_not_there(last, tmp_path):
         assert refused(read_checkpoint, str(path)) == f"there is no checkpoint {path}: {elsewhere}"
 
 
+def test_a_folder_is_answered_with_its_checkpoints(gan_run, last):
+    for folder in (gan_run, gan_run / "checkpoints"):
+        expected = f"{folder} is a folder and no checkpoint: the folder holds {last}, {last.with_name('best.ckpt')}"
+        assert refused(read_checkpoint, str(folder)) == expected
+    inside = gan_run / "samples"
+    assert refused(read_checkpoint, str(inside)).startswith(f"{inside} is a folder and no checkpoint: a run keeps its")
+
+
 def test_the_nearest_three_are_named(tmp_path):
     for name in ("best", "last", "epoch-1", "epoch-2"):
         (tmp_path / f"{name}.ckpt").touch()
