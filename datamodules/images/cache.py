@@ -109,16 +109,25 @@ def decode_image(image: Image.Image, image_size: int, channels: int) -> np.ndarr
     Transparent parts become white.
     """
     mode = "RGB" if channels == 3 else "L"
+    image.draft(mode, (2 * image_size, 2 * image_size))  # lets the JPEG decoder skip detail that scaling removes
+    image = ImageOps.fit(plain(image, mode), (image_size, image_size), Image.Resampling.BICUBIC)
+    pixels = np.asarray(image).reshape(image_size, image_size, channels)
+    return pixels.transpose(2, 0, 1)
+
+
+def plain(image: Image.Image, mode: str) -> Image.Image:
+    """An image upright, in front of white where it is transparent, and in `mode`, L or RGB.
+
+    Raises:
+        UserError: for more than 8 bits a channel.
+    """
     if image.mode.startswith(("I", "F")):
         raise UserError(f"has more than 8 bits a channel (mode {image.mode}): convert it to 8 bits")
-    image.draft(mode, (2 * image_size, 2 * image_size))  # lets the JPEG decoder skip detail that scaling removes
     image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = ImageOps.fit(image.convert(mode), (image_size, image_size), Image.Resampling.BICUBIC)
-    pixels = np.asarray(image).reshape(image_size, image_size, channels)
-    return pixels.transpose(2, 0, 1)
+    return image.convert(mode)
 
 
 def _write(images: Tensor, cache_file: Path) -> None:

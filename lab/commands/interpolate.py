@@ -5,11 +5,11 @@ import argparse
 import torch
 
 from lab.commands.classes import CLASS_HELP, asked_classes
-from lab.commands.output import picture_file, save_picture
+from lab.commands.output import picture_file, save_picture, writing
 from lab.commands.parser import Parser
 from lab.errors import UserError
 from lab.training.checkpoints import load_model
-from lightning_models.drawing.pictures import to_picture
+from lightning_models.drawing.pictures import save_animation, to_picture
 from lightning_models.modules.image_generator import ImageGenerator
 
 
@@ -19,7 +19,7 @@ def run(options: list[str]) -> None:
     model = load_model(given.ckpt_path)
     if not isinstance(model, ImageGenerator):
         raise UserError(f"{given.ckpt_path} holds a {type(model).__name__}, which generates no images")
-    output = picture_file(given.output, given.overwrite)
+    output = picture_file(given.output, given.overwrite, may_move=True)
     labels = None
     if given.classes is not None:
         classes = asked_classes(given.classes, model)
@@ -27,7 +27,11 @@ def run(options: list[str]) -> None:
             raise UserError(f"--class {given.classes} names {len(classes)} classes: give one, or the two of the ends")
         labels = torch.tensor([classes[0], classes[-1]])
     images = model.interpolation(given.steps, given.seed, given.mode, labels)
-    save_picture(to_picture(images, given.steps), output)
+    if output.suffix.lower() == ".gif":
+        with writing(output) as unfinished:
+            save_animation([to_picture(image.unsqueeze(0), 1) for image in images], unfinished)
+    else:
+        save_picture(to_picture(images, given.steps), output)
     print(f"{output}: {len(images)} images of {type(model).__name__}, seed {given.seed}")
 
 
@@ -36,7 +40,7 @@ def parse(options: list[str]) -> argparse.Namespace:
     parser = Parser("interpolate", "Walk between two latent vectors of a checkpoint: a strip of images.")
     parser.add_argument("--ckpt_path", required=True, help="a checkpoint, such as RUN/checkpoints/last.ckpt")
     parser.add_argument("--seed", type=int, default=0, help="of the latent vectors; the same seed, the same strip")
-    parser.add_argument("--output", default="strip.png", help="the picture's file, by default strip.png")
+    parser.add_argument("--output", default="strip.png", help="the picture's file, by default strip.png; a .gif moves")
     parser.add_argument("--steps", type=int, default=9, help="number of images, both ends included")
     parser.add_argument(
         "--mode", choices=("spherical", "linear"), default="spherical", help="along a great circle, or a line"

@@ -29,11 +29,12 @@ def output_file(path: str, overwrite: bool) -> Path:
     return output
 
 
-def picture_file(path: str, overwrite: bool) -> Path:
-    """The same for a picture, whose name must end as one."""
+def picture_file(path: str, overwrite: bool, may_move: bool = False) -> Path:
+    """The same for a picture, whose name must end as one; in .gif only if it `may_move`."""
     output = output_file(path, overwrite)
-    if output.suffix.lower() not in PICTURE_ENDINGS:
-        raise UserError(f"--output {output}: the name must end in .png, .jpg or .webp")
+    if output.suffix.lower() not in (*PICTURE_ENDINGS, *([".gif"] if may_move else [])):
+        allowed = ".png, .jpg, .webp or .gif" if may_move else ".png, .jpg or .webp"
+        raise UserError(f"--output {output}: the name must end in {allowed}")
     return output
 
 

@@ -1,13 +1,17 @@
 """sample: a grid of images or a text from a checkpoint alone."""
 
 import argparse
-from typing import Any
+import os
+from pathlib import Path
+from typing import Any, cast
 
+import torch
 from pytorch_lightning import LightningModule
 
 from lab.commands.classes import CLASS_HELP, asked_classes, rows_of
 from lab.commands.output import PICTURE_ENDINGS, output_file, picture_file, save_picture, writing
 from lab.commands.parser import Parser
+from lab.commands.single_images import Samples, write_array, write_folder
 from lab.errors import UserError
 from lab.training.checkpoints import load_model
 from lightning_models.drawing.pictures import to_picture
@@ -35,7 +39,11 @@ def parse(options: list[str]) -> argparse.Namespace:
     parser = Parser("sample", "Generate from a checkpoint: a grid of images, or text.")
     parser.add_argument("--ckpt_path", required=True, help="a checkpoint, such as RUN/checkpoints/last.ckpt")
     parser.add_argument("--seed", type=int, default=0, help="of the random draws; the same seed, the same result")
-    parser.add_argument("--output", help="the file; by default grid.png for images, and text is printed")
+    parser.add_argument(
+        "--output",
+        help="the file; by default grid.png for images, and text is printed. A folder (DIR/) gets single images, a "
+        ".npz one array of all; either goes on where it was stopped",
+    )
     images = parser.add_argument_group("models of images (GAN, VAE)")
     images.add_argument("--count", type=int, help="number of images, by default 64")
     images.add_argument("--columns", type=int, help="images in a row; by default a square grid")
@@ -55,10 +63,13 @@ def parse(options: list[str]) -> argparse.Namespace:
 def sample_images(model: ImageGenerator, given: argparse.Namespace) -> None:
     """A grid of images."""
     count, columns, asked = chosen(given, IMAGE_OPTIONS, TEXT_OPTIONS, "a language model", model)
-    output = picture_file(given.output or "grid.png", given.overwrite)
     for option, value in (("count", count), ("columns", columns)):
         if value is not None and value < 1:
             raise UserError(f"--{option} is {value}: expected at least 1")
+    if given.output is not None and is_for_single_images(given.output):
+        sample_single_images(model, given, count, asked)
+        return
+    output = picture_file(given.output or "grid.png", given.overwrite)
     row_names: list[str] = []
     labels = None
     if asked is not None:
@@ -70,6 +81,30 @@ def sample_images(model: ImageGenerator, given: argparse.Namespace) -> None:
     images = model.sample(count, given.seed, labels)
     save_picture(to_picture(images, columns or round(count**0.5), row_names), output)
     print(f"{output}: {len(images)} images of {type(model).__name__}, seed {given.seed}")
+
+
+def is_for_single_images(output: str) -> bool:
+    """Whether `--output` is a folder or a .npz."""
+    path = Path(output).expanduser()
+    return output.endswith(("/", os.sep)) or path.is_dir() or path.suffix.lower() == ".npz"
+
+
+def sample_single_images(model: ImageGenerator, given: argparse.Namespace, count: int, asked: str | None) -> None:
+    """Single PNG files, or an array."""
+    if given.columns is not None:
+        raise UserError("--columns is for a grid: leave it out, or give the name of a picture as --output")
+    samples = Samples(model, given.ckpt_path, given.seed, None if asked is None else asked_classes(asked, model))
+    if torch.cuda.is_available():
+        cast(LightningModule, model).cuda()
+    if given.output.lower().endswith(".npz"):
+        output, before = write_array(samples, count, given.output, given.overwrite), 0
+    else:
+        if given.overwrite:
+            raise UserError("--overwrite is for one file: choose another folder as --output")
+        output = Path(given.output).expanduser()
+        before = write_folder(samples, count, output)
+    there = f", {before:,} of them there before" if before else ""
+    print(f"{output}: {count:,} images of {type(model).__name__}, seed {given.seed}{there}")
 
 
 def sample_text(model: CharLanguageModel, given: argparse.Namespace) -> None:

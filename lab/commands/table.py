@@ -10,6 +10,7 @@ COMMANDS = {
     "predict": "write what a model predicts for each input to predictions.csv",
     "sample": "generate from a checkpoint: a grid of images, or text",
     "interpolate": "walk between two latent vectors of a checkpoint: a strip of images",
+    "measure": "compare two sets of images: of checkpoints, folders, .zip and .npz files",
     "study": "run every trial of a study file; the same command again resumes it",
     "claims": "say which claims of studies hold, and what would decide the others",
     "report": "write one HTML page of a run, of a folder of runs or of a study",

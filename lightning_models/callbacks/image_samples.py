@@ -1,5 +1,6 @@
 """Pictures of generated images during training."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,7 +8,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lab.errors import UserError
-from lightning_models.drawing.pictures import to_picture
+from lab.files import atomic_write
+from lightning_models.drawing.pictures import save_animation, to_picture
 from lightning_models.modules.batch_counting import batches_before
 from lightning_models.modules.checks import check_at_least
 from lightning_models.modules.image_generator import ImageGenerator, evenly_spread
@@ -16,15 +18,17 @@ from lightning_models.modules.schedules import total_batches
 from lightning_models.tracking.media import save_picture
 
 ROWS_OF_CLASSES = 20  # in a grid of a conditional model, at most, unless it has more rows
+FRAMES = 100  # of the animation, at most
 
 
 class ImageSamples(Callback):
     """Writes grids, a strip of progress and an interpolation to `samples/` and to W&B.
 
     A grid is written at the start, at the chosen interval, half-way and at the end, always of the same latent vectors;
-    the strip has a row of images for each epoch; the interpolation is made at the end. Grids of a conditional model
-    have a row for each class, or for some of many classes, evenly spread. Training is not affected: the latent vectors
-    come from a generator of their own. Nothing is written for models that generate no images.
+    the strip has a row of images for each epoch; the interpolation and an animation of the strip are made at the end.
+    Grids of a conditional model have a row for each class, or for some of many classes, evenly spread. Training is not
+    affected: the latent vectors come from a generator of their own. Nothing is written for models that generate no
+    images.
 
     Args:
         grid: rows and columns of a grid.
@@ -88,9 +92,10 @@ class ImageSamples(Callback):
                 self.write_progress(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The last grid and the interpolation."""
+        """The last grid, the progress and the interpolation."""
         self.write_grid(trainer, pl_module)
         self.write_progress(trainer)
+        self.write_animation(trainer)
         if self.interpolation_steps and isinstance(pl_module, ImageGenerator) and trainer.is_global_zero:
             images = pl_module.interpolation(self.interpolation_steps, self.seed, self.interpolation_mode)
             save_picture(trainer, "interpolation", to_picture(images, self.interpolation_steps))
@@ -119,6 +124,15 @@ class ImageSamples(Callback):
             rows = torch.cat([self.progress[epoch] for epoch in epochs]).float() / 255
             labels = [f"epoch {epoch + 1}" for epoch in epochs]
             save_picture(trainer, "progress", to_picture(rows, self.progress_columns, labels))
+
+    def write_animation(self, trainer: Trainer) -> None:
+        """Write `samples/progress.gif`: a frame for each epoch or, of many, for FRAMES evenly spread ones."""
+        if len(self.progress) < 2 or not trainer.is_global_zero:
+            return
+        epochs = evenly_spread(len(self.progress), FRAMES)
+        frames = [to_picture(self.progress[epoch].float() / 255, self.progress_columns) for epoch in epochs]
+        with atomic_write(Path(trainer.default_root_dir) / "samples" / "progress.gif") as unfinished:
+            save_animation(frames, unfinished)
 
     def state_dict(self) -> dict[str, Any]:
         """The rows of the strip so far, which a resumed run continues."""

@@ -1,6 +1,7 @@
 """Images as pictures to look at: grids and strips, enlarged so that a person can see 8 x 8 pixels."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -24,6 +25,13 @@ def to_picture(images: Tensor, columns: int, row_labels: Sequence[str] = ()) -> 
     grid = make_grid(enlarge(images, factor), nrow=columns, padding=padding * factor, pad_value=BACKGROUND)
     picture = Image.fromarray((grid * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
     return with_labels(picture, row_labels, padding * factor) if row_labels else picture
+
+
+def save_animation(frames: Sequence[Image.Image], path: Path, seconds: float = 4.0) -> None:
+    """Write pictures of one size as an endless GIF of about `seconds`; the last one stays for a second."""
+    duration = max(40, round(1000 * seconds / len(frames)))  # milliseconds; many viewers show nothing faster
+    durations = [duration] * (len(frames) - 1) + [duration + 1000]
+    frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 def enlarge(images: Tensor, factor: int) -> Tensor:

@@ -71,6 +71,20 @@ def choose_extractor(
     ]
 
 
+def named_extractor(name: str, image_shape: ImageShape) -> FeatureExtractor:
+    """A feature extractor by its kind, by the name of a published classifier, or by a classifier's checkpoint.
+
+    Raises:
+        UserError: if it is missing or does not fit the images.
+    """
+    kinds = {"contrastive": ContrastiveFeatures, "random": RandomFeatures}
+    if name in kinds:
+        return kinds[name](image_shape)
+    if name == "inception":
+        return InceptionFeatures()
+    return ClassifierFeatures(find_classifier(name) or Path(name), image_shape)
+
+
 def classifier_name(data: Any) -> str:
     """The name of the published classifier for the images of a data module: "mnist" for MNIST and StackedMNIST."""
     return getattr(data, "feature_classifier", None) or type(data).__name__.lower()

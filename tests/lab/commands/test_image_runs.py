@@ -74,8 +74,12 @@ def test_pictures_at_the_start_half_way_at_each_epoch_and_at_the_end(gan_run):
         "grid-0000004.png",
         "grid-0000008.png",
         "interpolation.png",
+        "progress.gif",
         "progress.png",
     ]
+    with Image.open(samples / "progress.gif") as animation:
+        assert animation.n_frames == 2  # a row of ten for each epoch
+        assert animation.width > 4 * animation.height
     assert picture_size(samples / "grid-0000000.png") == picture_size(samples / "grid-0000008.png")
     assert (samples / "grid-0000000.png").read_bytes() != (samples / "grid-0000008.png").read_bytes()
     width, height = picture_size(samples / "progress.png")

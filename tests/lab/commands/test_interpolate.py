@@ -32,3 +32,20 @@ def test_a_language_model_has_no_images(text_run, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         cli.main(["interpolate", *checkpoint_of(text_run)])
     assert "holds a CharLanguageModel, which generates no images" in capsys.readouterr().err
+
+
+def test_a_gif_moves_from_one_end_to_the_other(gan_run, in_tmp_path, capsys):
+    for name in ("strip.png", "strip.gif"):
+        cli.main(["interpolate", *checkpoint_of(gan_run), "--steps", "5", "--output", name])
+    assert capsys.readouterr().out.endswith("strip.gif: 5 images of GAN, seed 0\n")
+    with Image.open("strip.gif") as animation:
+        assert (animation.n_frames, animation.info["loop"]) == (5, 0)
+        assert animation.width == animation.height
+        frames = []
+        for number in range(5):
+            animation.seek(number)
+            frames.append(animation.convert("L").tobytes())
+    assert len(set(frames)) == 5
+    cli.main(["interpolate", *checkpoint_of(gan_run), "--steps", "2", "--output", "ends.gif"])
+    with Image.open("ends.gif") as animation:
+        assert animation.convert("L").tobytes() == frames[0]
