@@ -5,14 +5,17 @@ import json
 from pathlib import Path
 
 import torch
+from PIL import Image
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 
 from datamodules.images.unscaled import read_images
+from lab.commands.output import picture_file, save_picture
 from lab.commands.parser import Parser
 from lab.commands.single_images import Samples
 from lab.errors import UserError
 from lab.training.checkpoints import load_model
+from lightning_models.drawing.pictures import to_picture
 from lightning_models.feature_extractors.cache import features_of_real
 from lightning_models.feature_extractors.choice import named_extractor
 from lightning_models.feature_extractors.networks import FeatureExtractor
@@ -22,6 +25,7 @@ from lightning_models.modules.image_generator import ImageGenerator
 
 SAMPLES = 10_000  # of a checkpoint, by default
 FEWEST = 2  # images of a place
+SHOWN, NEIGHBOURS = 8, 7  # images and their nearest ones in a picture
 
 
 def run(options: list[str]) -> None:
@@ -29,6 +33,7 @@ def run(options: list[str]) -> None:
     given = parse(options)
     if given.count < FEWEST:
         raise UserError(f"--count is {given.count}: expected at least {FEWEST}")
+    picture = None if given.nearest is None else picture_file(given.nearest, given.overwrite)
     fake, real = (images_of(place, given) for place in (given.images, given.reference))
     check_sizes(given, fake, real)
     if fake.shape[1] != real.shape[1]:
@@ -39,6 +44,8 @@ def run(options: list[str]) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network.prepare(real, device, lambda make: make())
     report = compared(network, fake, real, given.seed, device)
+    if picture is not None:
+        save_picture(nearest_pictures(network, fake, real, device), picture)
     if given.json:
         print(json.dumps({"images": given.images, "reference": given.reference, **report}, indent=2))
     else:
@@ -59,6 +66,12 @@ def parse(options: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--count", type=int, default=SAMPLES, help=f"images of a checkpoint, by default {SAMPLES:,}")
     parser.add_argument("--seed", type=int, default=0, help="of a checkpoint's images, and of random subsets")
+    parser.add_argument(
+        "--nearest",
+        metavar="FILE",
+        help=f"draw {SHOWN} of the images there, each with its nearest ones of the reference",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the picture if it exists")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args(options)
 
@@ -115,3 +128,14 @@ def compared(network: FeatureExtractor, fake: Tensor, real: Tensor, seed: int, d
         "values": measured.values,
         "problems": measured.problems,
     }
+
+
+def nearest_pictures(network: FeatureExtractor, fake: Tensor, real: Tensor, device: str) -> Image.Image:
+    """A row for each of SHOWN images: the image, a gap, and its nearest ones of the reference, the nearest first."""
+    known = features_of_real(network, real, device).features
+    shown = fake[:SHOWN]
+    distances = torch.cdist(network.extract(shown, device).features.double(), known.double())
+    nearest = distances.topk(min(NEIGHBOURS, len(real)), largest=False).indices
+    gap = torch.full_like(shown[:1], 128)
+    rows = [torch.cat([one.unsqueeze(0), gap, real[found]]) for one, found in zip(shown, nearest, strict=True)]
+    return to_picture(torch.cat(rows).float() / 255, len(rows[0]))

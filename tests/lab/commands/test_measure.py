@@ -79,6 +79,24 @@ def test_gray_images_are_compared_with_coloured_ones(places, tmp_path, capsys):
     assert measured(capsys, places / "folder", tmp_path, "--network", "random")["values"]["fid"] > 0
 
 
+def test_nearest_images_stand_behind_each_image(places, tmp_path):
+    picture = tmp_path / "nearest.png"
+    cli.main(["measure", *map(str, (places / "folder.npz", places / "folder", "--nearest", picture))])
+    with Image.open(picture) as drawn:
+        pixels = np.asarray(drawn.convert("L")).astype(int)
+    height, width = pixels.shape
+    column, row = width // 9, height // 8  # an image, a gap, seven neighbours
+    tiles = [pixels[: row - 4, n * column + 4 : (n + 1) * column - 4] for n in range(9)]
+    assert np.abs(tiles[0] - tiles[2]).mean() < 6 < np.abs(tiles[0] - tiles[3]).mean()  # itself, and another one
+    assert tiles[1][10:-10, 10:-10].std() == 0
+
+
+def test_a_picture_is_not_overwritten(places, tmp_path, capsys):
+    (tmp_path / "a.png").touch()
+    command = ["measure", *map(str, (places / "noise", places / "folder", "--nearest", tmp_path / "a.png"))]
+    assert "a.png exists: choose another --output, or give --overwrite" in complaint(capsys, *command)
+
+
 def mixed(root):
     Image.new("L", (8, 8)).save(root / "a.png")
     Image.new("L", (8, 8)).save(root / "b.png")
