@@ -1,5 +1,6 @@
 """Images of a folder or zip as one tensor: decoded once, in parallel, and stored in a cache file."""
 
+import glob
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,37 +25,54 @@ from lab.files import atomic_write, displayable
 FORMAT = 1  # to be raised whenever the same file would be decoded to other pixels
 
 
-def load_images(listing: ImageListing, image_size: int, channels: int, cache_dir: str | None = None) -> Tensor:
+def load_images(
+    listing: ImageListing, image_size: int, channels: int, cache_dir: str | None = None, order: Tensor | None = None
+) -> Tensor:
     """All images of `listing`, (files, channels, image_size, image_size) uint8, from the cache if they are in it.
 
-    The name of the cache file is a hash of all names, sizes and versions of the files and of how they are decoded, so
-    that no change goes unnoticed. The tensor is mapped into memory: processes on one machine share it.
+    The name of the cache file is a hash of all names, sizes and versions of the files, of how they are decoded and of
+    their order, so that no change goes unnoticed. The tensor is mapped into memory: processes on one machine share it.
 
     Args:
         listing: The files.
         image_size: Height and width in pixels.
         channels: 3 for colour, 1 for gray.
         cache_dir: Folder of cache files; by default lightning_models in the user's cache, $XDG_CACHE_HOME or ~/.cache.
+        order: Of the images, numbers of files; by default the files' own. Splits that follow each other need no copies.
 
     Raises:
         UserError: if some files cannot be decoded; it names them, and nothing is cached.
     """
+    own_order = torch.arange(len(listing.files))
+    order = own_order if order is None else order
     contents = [(file.name, file.num_bytes, file.version) for file in listing.files]
     key = hashlib.sha256(json.dumps([FORMAT, image_size, channels, contents]).encode()).hexdigest()
     user_cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = expanded(cache_dir or f"{user_cache}/lightning_models")
     # PyTorch maps no file into memory whose name is not UTF-8, and names end at 255 bytes
-    cache_file = folder / f"{displayable(listing.path.stem)[:50]}-{image_size}px-{key[:16]}.pt"
-    if cache_file.exists():
-        try:
-            cached: Tensor = torch.load(cache_file, mmap=True, weights_only=True)
-            return cached
-        except (RuntimeError, OSError, EOFError):
-            pass  # the file was cut short; which error torch.load raises depends on where
-        print(f"the cache {cache_file} is damaged: decoding {listing.path} again", file=sys.stderr)
-    images = decode_images(listing.path, listing.files, image_size, channels)
-    _write(images, cache_file)
-    return images
+    name = f"{displayable(listing.path.stem)[:50]}-{image_size}px-{key[:16]}"
+    digest = hashlib.sha256(order.numpy().tobytes()).hexdigest()[:8]
+    cache_file = folder / (f"{name}.pt" if torch.equal(order, own_order) else f"{name}-{digest}.pt")
+    if (cached := _mapped(cache_file, listing.path)) is not None:
+        return cached[0]
+    for other in sorted(folder.glob(f"{glob.escape(name)}*.pt")):
+        if other != cache_file and (cached := _mapped(other, listing.path)) is not None:
+            images, its_order = cached
+            return _written(images[order if its_order is None else its_order.argsort()[order]], order, cache_file)
+    files = [listing.files[number] for number in order.tolist()]
+    return _written(decode_images(listing.path, files, image_size, channels), order, cache_file)
+
+
+def _mapped(cache_file: Path, source: Path) -> tuple[Tensor, Tensor | None] | None:
+    """The images of a cache file and their order, None for the files' own; None if it is not there, or damaged."""
+    if not cache_file.exists():
+        return None
+    try:
+        cached: Any = torch.load(cache_file, mmap=True, weights_only=True)
+        return (cached["images"], cached["order"].clone()) if isinstance(cached, dict) else (cached, None)
+    except (RuntimeError, OSError, EOFError):  # the file was cut short; which error torch.load raises depends on where
+        print(f"the cache {cache_file} is damaged: decoding {source} again", file=sys.stderr)
+        return None
 
 
 def decode_images(path: Path, files: Sequence[ImageFile], image_size: int, channels: int) -> Tensor:
@@ -130,10 +149,14 @@ def plain(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def _write(images: Tensor, cache_file: Path) -> None:
-    """Write the cache file; where that is not possible the run works without one."""
+def _written(images: Tensor, order: Tensor, cache_file: Path) -> Tensor:
+    """The images, mapped from the cache file that is written; where that is not possible the run works without one."""
+    is_ordered = not torch.equal(order, torch.arange(len(order)))
     try:
         with atomic_write(cache_file) as unfinished:
-            torch.save(images, unfinished)
+            torch.save({"images": images, "order": order} if is_ordered else images, unfinished)
     except (OSError, RuntimeError) as error:  # PyTorch raises RuntimeError on a full disk
         print(f"the decoded images could not be cached in {cache_file}: {error}", file=sys.stderr)
+        return images
+    mapped = _mapped(cache_file, cache_file)
+    return images if mapped is None else mapped[0]

@@ -88,12 +88,13 @@ class ImageFolder(ImageDataModule):
             self._load()
 
     def read_splits(self) -> dict[str, LabelledImages]:
-        """The decoded images of each split."""
-        images, labels = self._load(), self.listing.labels
-        if all(len(indices) == 0 for split, indices in self.split_indices.items() if split != "train"):
-            nothing = (images[:0], labels[:0])
-            return dict.fromkeys(self.split_indices, nothing) | {"train": (images, labels)}  # nothing is copied
-        return {split: (images[indices], labels[indices]) for split, indices in self.split_indices.items()}
+        """The decoded images of each split, which lie behind each other in the mapped cache: nothing is copied."""
+        labels = self.listing.labels
+        parts = torch.split(self._load(), [len(own) for own in self.split_indices.values()])
+        return {
+            split: (images, labels[indices])
+            for (split, indices), images in zip(self.split_indices.items(), parts, strict=True)
+        }
 
     @cached_property
     def split_indices(self) -> dict[str, Tensor]:
@@ -141,4 +142,5 @@ class ImageFolder(ImageDataModule):
         )
 
     def _load(self) -> Tensor:
-        return load_images(self.listing, self.image_size, self.channels, self.cache_dir)
+        order = torch.cat(list(self.split_indices.values()))
+        return load_images(self.listing, self.image_size, self.channels, self.cache_dir, order)

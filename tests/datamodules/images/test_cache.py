@@ -200,3 +200,31 @@ def test_damaged_entry_of_a_zip_is_named(tmp_path):
     zip_path.write_bytes(content)
     with pytest.raises(ValueError, match=r"1 of 3 images in .*cats.zip cannot be read(.|\n)*0000.png: Bad CRC-32"):
         ready(zip_path)
+
+
+# Splits
+
+
+def test_splits_lie_behind_each_other_in_one_mapped_file(tmp_path):
+    folder = write_image_folder(tmp_path / "set", count=20)
+    data = ready(folder, val_fraction=0.3, test_fraction=0.2)
+    parts = (data.train_images, data.val_images, data.test_images)
+    assert [len(part) for part in parts] == list(data.split_sizes.values())
+    assert min(map(len, parts)) > 0
+    assert len({part.untyped_storage().data_ptr() for part in parts}) == 1  # nothing was copied
+
+
+def test_another_split_is_made_from_the_cache_of_the_first(tmp_path, monkeypatch):
+    folder = write_image_folder(tmp_path / "set", count=20)
+    fractions = ({"val_fraction": 0.3}, {}, {"val_fraction": 0.3, "split_seed": 5})
+    expected = [
+        sorted(ready(folder, cache_dir=tmp_path / str(n), **f).train_images.tolist()) for n, f in enumerate(fractions)
+    ]
+    ready(folder, cache_dir=tmp_path / "all", **fractions[0])
+    monkeypatch.setattr(image_cache, "decode_images", lambda *args: pytest.fail("decoded again"))
+    for options, images in zip(fractions, expected, strict=True):
+        data = ready(folder, cache_dir=tmp_path / "all", **options)
+        assert sorted(data.train_images.tolist()) == images
+        of_labels = ready(folder, cache_dir=tmp_path / "all", **options)
+        assert torch.equal(of_labels.train_labels, data.train_labels)
+    assert len(list((tmp_path / "all").glob("*.pt"))) == 3
